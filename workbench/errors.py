@@ -60,9 +60,7 @@ class WorkbenchError(Exception):
         return _rebuild, (type(self), self.message, self.expected, self.advice)
 
 
-def _rebuild(
-    kind: type[WorkbenchError], message: str, expected: str, advice: str
-) -> WorkbenchError:
+def _rebuild(kind: type[WorkbenchError], message: str, expected: str, advice: str) -> WorkbenchError:
     return kind(message, expected=expected, advice=advice)
 
 

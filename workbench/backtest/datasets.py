@@ -1,0 +1,252 @@
+"""The data of a run: which files, how many rows in its range, and a hash over their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from nautilus_trader.backtest.config import BacktestDataConfig, BacktestRunConfig
+from nautilus_trader.backtest.node import BacktestNode, get_instrument_ids
+from nautilus_trader.core.datetime import maybe_dt_to_unix_nanos, unix_nanos_to_iso8601
+from nautilus_trader.model.data import Bar
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from workbench.errors import CatalogError, ConfigError, NotFoundError
+
+__all__ = ["Dataset", "check_run_data", "choose_chunk_size", "hash_data"]
+
+# One shot is fine up to here; nautilus's objects for one million ticks take about 500 MB.
+_ONE_SHOT_ROWS = 250_000
+_CHUNK_ROWS = 100_000
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """
+    What a run reads.
+
+    `start_ns` and `end_ns` are the first and last stamps (``ts_init``) of the rows in range, UNIX
+    nanoseconds UTC.
+    """
+
+    files: list[Path]
+    rows: int
+    start_ns: int
+    end_ns: int
+    instruments: list[str]
+
+
+def choose_chunk_size(rows: int) -> int | None:
+    """Return the chunk size for `rows` data points, so that memory stays bounded; ``None``: one shot."""
+    return None if rows <= _ONE_SHOT_ROWS else _CHUNK_ROWS
+
+
+def check_run_data(config: BacktestRunConfig) -> Dataset:
+    """
+    Find the data of the run, or say what is wrong with it.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration contradicts itself (an end before its start, a venue that is not configured),
+        or names a range without data.
+    NotFoundError
+        If the catalog, the instrument or the data are not there; the message lists what is.
+
+    """
+    if not config.data:
+        raise ConfigError("the configuration names no data", expected="at least one entry in `data`")
+    if not config.venues:
+        raise ConfigError("the configuration names no venue", expected="at least one entry in `venues`")
+    start, end = _parse_time(config.start, "start"), _parse_time(config.end, "end")
+    _check_order(start, end)
+    venues = {v.name for v in config.venues}
+    files: list[Path] = []
+    instruments: list[str] = []
+    rows, first, last = 0, np.iinfo(np.int64).max, 0
+    for data in config.data:
+        found = _find(data, venues, start, end)
+        files += found.files
+        instruments += found.instruments
+        rows += found.rows
+        first, last = min(first, found.start_ns), max(last, found.end_ns)
+    return Dataset(sorted(set(files)), rows, first, last, sorted(set(instruments)))
+
+
+def hash_data(config: BacktestRunConfig, dataset: Dataset) -> str:
+    """
+    Return the SHA-256 over the content of the data files, the range and the instrument definitions.
+
+    Files of our own writer hold the hash of their content in the footer; of others all bytes are read.
+    """
+    digest = hashlib.sha256()
+    for path in dataset.files:
+        digest.update(f"{path.parent.name}/{path.name}:{_hash_file(path)}\n".encode())
+    for data in config.data:
+        for instrument in _open(data).instruments(instrument_ids=dataset.instruments):
+            digest.update(
+                json.dumps(type(instrument).to_dict(instrument), sort_keys=True, default=str).encode()
+            )
+    digest.update(f"{dataset.start_ns}-{dataset.end_ns}:{dataset.rows}".encode())
+    return digest.hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    metadata = pq.read_metadata(path).metadata or {}
+    content = metadata.get(b"workbench.content_sha256")
+    if content is not None:
+        return str(content, "ascii")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open(data: BacktestDataConfig) -> ParquetDataCatalog:
+    if data.catalog_fs_protocol in (None, "file") and not Path(data.catalog_path).is_dir():
+        raise NotFoundError(
+            f"there is no catalog at {data.catalog_path}", advice="import data with `workbench data import`"
+        )
+    return BacktestNode.load_catalog(data)
+
+
+def _find(data: BacktestDataConfig, venues: set[str], start: int | None, end: int | None) -> Dataset:
+    if data.catalog_fs_protocol not in (None, "file"):
+        raise ConfigError(
+            f"the catalog protocol {data.catalog_fs_protocol!r} is not supported yet",
+            expected="a catalog in a local directory",
+        )
+    try:
+        ids = get_instrument_ids(data)
+        kind = data.data_type
+    except (ValueError, ImportError, AttributeError) as e:
+        raise ConfigError(
+            f"data: {e}",
+            expected="ids such as GBP/USD.SIM, a data_cls such as nautilus_trader.model.data:Bar",
+        ) from e
+    if not ids:
+        raise ConfigError("an entry in `data` names no instrument", expected="bar_types or instrument_ids")
+    for instrument_id in ids:
+        if instrument_id.venue.value not in venues:
+            raise ConfigError(
+                f"the venue {instrument_id.venue} of {instrument_id} is not configured",
+                expected=f"one of the venues {', '.join(sorted(venues))}",
+            )
+    catalog = _open(data)
+    names = [str(i) for i in ids]
+    known = {str(i.id) for i in catalog.instruments()}
+    for name in names:
+        if name not in known:
+            raise NotFoundError(
+                f"the instrument {name} is not in the catalog {data.catalog_path}",
+                expected=f"one of {', '.join(sorted(known)) or 'none: the catalog is empty'}",
+            )
+    low = max((t for t in (start, _parse_time(data.start_time, "start_time")) if t is not None), default=None)
+    high = min((t for t in (end, _parse_time(data.end_time, "end_time")) if t is not None), default=None)
+    _check_order(low, high)
+    return _find_rows(catalog, data, kind, _identifiers(data, kind, names), names, low, high)
+
+
+def _identifiers(data: BacktestDataConfig, kind: type, names: list[str]) -> list[str]:
+    """Return the catalog's identifiers of the data, as `BacktestNode` builds them."""
+    if kind is not Bar:
+        return names
+    if data.bar_types:
+        return [str(b) for b in data.bar_types]
+    if data.bar_spec is None:
+        raise ConfigError("an entry of bars names no bar type", expected="bar_types, or bar_spec")
+    return [f"{name}-{data.bar_spec}-EXTERNAL" for name in names]
+
+
+def _find_rows(
+    catalog: ParquetDataCatalog,
+    data: BacktestDataConfig,
+    kind: type,
+    identifiers: list[str],
+    names: list[str],
+    low: int | None,
+    high: int | None,
+) -> Dataset:
+    every = catalog.get_file_list_from_data_cls(kind)
+    files: list[Path] = []
+    rows, first, last = 0, np.iinfo(np.int64).max, 0
+    for identifier in identifiers:
+        mine = catalog.filter_files(kind, every, identifiers=[identifier])
+        if not mine:
+            have = sorted({Path(f).parent.name for f in every})
+            raise NotFoundError(
+                f"the catalog {data.catalog_path} holds no {kind.__name__} data of {identifier}",
+                expected=f"one of {', '.join(have) or 'none'}",
+                advice="`workbench data ls` shows what is there",
+            )
+        total, extent = 0, (np.iinfo(np.int64).max, 0)
+        for file in mine:
+            path = Path(file if file.startswith("/") else f"/{file}")
+            count, begin, finish, whole = _count(path, low, high)
+            extent = (min(extent[0], whole[0]), max(extent[1], whole[1]))
+            if count:
+                files.append(path)
+                total += count
+                first, last = min(first, begin), max(last, finish)
+        if total == 0:
+            raise ConfigError(
+                f"there are no {kind.__name__} data of {identifier} in the range of the run",
+                expected=f"a range that meets {_iso(extent[0])} to {_iso(extent[1])}",
+            )
+        rows += total
+    return Dataset(files, rows, first, last, names)
+
+
+def _count(path: Path, low: int | None, high: int | None) -> tuple[int, int, int, tuple[int, int]]:
+    """Return the rows in range, their first and last stamp, and the extent of the whole file."""
+    try:
+        file = pq.ParquetFile(path)
+        column = file.schema_arrow.get_field_index("ts_init")
+        if column < 0:
+            raise CatalogError(f"{path.name} has no column ts_init", expected="a file written by nautilus")
+        rows, first, last = 0, np.iinfo(np.int64).max, 0
+        extent = (np.iinfo(np.int64).max, 0)
+        for i in range(file.metadata.num_row_groups):
+            stamps = file.read_row_group(i, columns=["ts_init"]).column(0).to_numpy().astype(np.int64)
+            if not len(stamps):
+                continue
+            extent = (min(extent[0], int(stamps.min())), max(extent[1], int(stamps.max())))
+            inside = np.ones(len(stamps), dtype=bool)
+            if low is not None:
+                inside &= stamps >= low
+            if high is not None:
+                inside &= stamps <= high
+            if inside.any():
+                rows += int(inside.sum())
+                first = min(first, int(stamps[inside].min()))
+                last = max(last, int(stamps[inside].max()))
+    except (OSError, ValueError) as e:  # pyarrow's errors are both
+        raise CatalogError(
+            f"{path} cannot be read: {e}", expected="a whole Parquet file", advice="import the data again"
+        ) from e
+    return rows, first, last, extent
+
+
+def _parse_time(value: str | int | None, name: str) -> int | None:
+    if value is None:
+        return None
+    try:
+        ns = maybe_dt_to_unix_nanos(pd.to_datetime(value, utc=True))
+    except (ValueError, TypeError, OverflowError) as e:
+        raise ConfigError(
+            f"{name} is {value!r}", expected="ISO 8601, for example 2012-02-06T00:00:00Z, or UNIX nanoseconds"
+        ) from e
+    return None if ns is None else int(ns)
+
+
+def _check_order(start: int | None, end: int | None) -> None:
+    if start is not None and end is not None and end < start:
+        raise ConfigError(
+            f"the end {_iso(end)} is before the start {_iso(start)}", expected="a start, then an end"
+        )
+
+
+def _iso(ns: int) -> str:
+    return str(unix_nanos_to_iso8601(int(ns)))[:19] + "Z"

@@ -1,0 +1,267 @@
+"""The one place that touches nautilus's backtest engine; it runs on the main thread of a child process."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from nautilus_trader.backtest.config import BacktestRunConfig
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.backtest.node import BacktestNode
+from nautilus_trader.backtest.results import BacktestResult
+from nautilus_trader.common.component import is_backtest_force_stop, set_backtest_force_stop
+from nautilus_trader.core.datetime import unix_nanos_to_iso8601
+from nautilus_trader.model.enums import AssetClass, account_type_to_str
+from nautilus_trader.model.objects import Currency, Money
+
+from workbench.analysis.costs import build_costs
+from workbench.analysis.definitions import build_definitions
+from workbench.analysis.metrics import build_headline
+from workbench.backtest import tables
+from workbench.backtest.bookkeeping import AppendOnlyAnalyzer, installed_cache
+from workbench.backtest.configuration import parse_run_config
+from workbench.backtest.datasets import Dataset, check_run_data, choose_chunk_size
+from workbench.backtest.identity import build_identity, collect_versions
+from workbench.backtest.logs import ProcessLog
+from workbench.backtest.marks import Books, Marks, VenueTap
+from workbench.backtest.monitor import Monitor
+from workbench.backtest.rundir import RunDirectory, utc_now
+from workbench.errors import InputError
+from workbench.jobs.control import Control
+from workbench.records import Failure, Identity, Progress, RunRecord
+from workbench.states import JobState
+
+__all__ = ["TASK", "execute"]
+
+TASK = f"{__name__}:execute"
+
+
+def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
+    """
+    Run one backtest and write its run directory.
+
+    Parameters
+    ----------
+    spec : dict
+        ``config``: the `BacktestRunConfig` as JSON; ``path``: the run directory, which exists;
+        ``name``: a name for people.
+    control : Control
+        Progress out, pause and cancel in.
+
+    Returns
+    -------
+    dict
+        The manifest as plain values, and the final ``state``.
+
+    """
+    directory = RunDirectory(Path(spec["path"]))
+    with _captured_sources(directory.path / "strategies"):
+        config = parse_run_config(spec["config"])
+        log = ProcessLog(config.engine.logging if config.engine is not None else None)
+        record = RunRecord(
+            run_id=directory.run_id,
+            name=spec.get("name", ""),
+            state=JobState.FAILED,
+            versions=collect_versions(),
+            started_at=utc_now(),
+            finished_at="",
+        )
+        try:
+            record = _Run(config, directory, control, record).run()
+        except InputError as e:
+            record = _failed(record, Failure(kind="input", message=str(e)))
+        except BaseException as e:  # noqa: BLE001 - whatever a strategy raises must end as a reason
+            message = f"{type(e).__name__}: {e}"
+            failure = Failure(kind="exception", message=message, traceback=traceback.format_exc())
+            record = _failed(record, failure)
+        log.save(directory.path / "log.jsonl")
+    record = directory.write_manifest(msgspec.structs.replace(record, finished_at=utc_now()))
+    return {**msgspec.to_builtins(record), "state": str(record.state)}
+
+
+@contextmanager
+def _captured_sources(directory: Path) -> Iterator[None]:
+    """Make captured strategy modules importable; their names hold their content, so none can be stale."""
+    if not directory.is_dir():
+        yield
+        return
+    sys.path.insert(0, str(directory))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(directory))
+
+
+def _failed(record: RunRecord, failure: Failure) -> RunRecord:
+    return msgspec.structs.replace(record, state=JobState.FAILED, failure=failure)
+
+
+class _Run:
+    """One run, from the configuration to the tables."""
+
+    def __init__(
+        self, config: BacktestRunConfig, directory: RunDirectory, control: Control, record: RunRecord
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._control = control
+        self._record = record
+
+    def run(self) -> RunRecord:
+        self._control.report(Progress(stage="load"))
+        dataset = check_run_data(self._config)
+        identity = build_identity(self._config, dataset, self._record.versions)
+        self._record = msgspec.structs.replace(self._record, identity=identity)
+        node = BacktestNode([self._prepare(dataset)])
+        try:
+            return self._run_node(node, dataset, identity)
+        finally:
+            # A run that raised leaves the flag that a cancel sets; the next run here must not see it.
+            set_backtest_force_stop(False)
+            node.dispose()
+
+    def _prepare(self, dataset: Dataset) -> BacktestRunConfig:
+        """Return the configuration as the node gets it: same run, our chunk size, results kept."""
+        chunk_size = self._config.chunk_size or choose_chunk_size(dataset.rows)
+        tap = VenueTap.build_config()
+        return msgspec.structs.replace(
+            self._config,
+            venues=[
+                msgspec.structs.replace(v, modules=[*(v.modules or []), tap]) for v in self._config.venues
+            ],
+            chunk_size=chunk_size,
+            dispose_on_completion=False,
+            raise_exception=True,
+        )
+
+    def _run_node(self, node: BacktestNode, dataset: Dataset, identity: Identity) -> RunRecord:
+        VenueTap.take_registered()  # Of a run that failed while it was built
+        with installed_cache():
+            node.build()
+        (engine,) = node.get_engines()
+        AppendOnlyAnalyzer.take_over(engine.portfolio.analyzer)
+        currency = self._find_currency()
+        books = Books(VenueTap.take_registered())
+        marks = Marks(books, engine.cache)
+        monitor = Monitor(
+            control=self._control,
+            books=books,
+            marks=marks,
+            currency=currency,
+            count_events=lambda: engine.iteration,
+            total_events=dataset.rows,
+            start_ns=dataset.start_ns,
+            end_ns=dataset.end_ns,
+        )
+        engine.add_actor(monitor)
+        began = time.monotonic()
+        (result,) = node.run()
+        elapsed = time.monotonic() - began
+        state, failure = self._find_end(monitor)
+        monitor.take_sample(engine.kernel.clock.timestamp_ns())
+        self._control.report(
+            Progress(stage="save", fraction=1.0, events=engine.iteration, currency=currency.code)
+        )
+        self._save(engine, monitor, marks, currency, result)
+        return msgspec.structs.replace(
+            self._record,
+            state=state,
+            failure=failure,
+            identity=identity,
+            elapsed_secs=round(elapsed, 6),
+            backtest_start=unix_nanos_to_iso8601(result.backtest_start),
+            backtest_end=unix_nanos_to_iso8601(result.backtest_end),
+            currency=currency.code,
+            account_type=",".join(sorted({account_type_to_str(a.type) for a in engine.cache.accounts()})),
+            events=engine.iteration,
+            orders=result.total_orders,
+            fills=len(monitor.fills),
+            positions=result.total_positions,
+        )
+
+    def _find_end(self, monitor: Monitor) -> tuple[JobState, Failure | None]:
+        if monitor.was_cancelled:
+            return JobState.CANCELLED, None
+        if is_backtest_force_stop():
+            # Nautilus stops a run by itself when an account breaks; it only says so in the log.
+            message = "nautilus stopped the run early, after an account error or on a strategy's request"
+            return JobState.FAILED, Failure(kind="account", message=message, traceback="see log.jsonl")
+        return JobState.COMPLETED, None
+
+    def _find_currency(self) -> Currency:
+        """Return the reporting currency: the first venue's base currency, or its first starting balance's."""
+        venue = self._config.venues[0]
+        if venue.base_currency is not None:
+            return Currency.from_str(str(venue.base_currency))
+        first = venue.starting_balances[0]
+        return (Money.from_str(first) if isinstance(first, str) else first).currency
+
+    def _save(
+        self,
+        engine: BacktestEngine,
+        monitor: Monitor,
+        marks: Marks,
+        currency: Currency,
+        result: BacktestResult,
+    ) -> None:
+        cache = engine.cache
+        found = {
+            "equity": tables.build_equity(monitor.samples, currency),
+            "orders": tables.build_orders(cache),
+            "fills": tables.build_fills(monitor.fills, cache),
+            "positions": tables.build_positions(cache, marks, monitor.fills, currency),
+            "accounts": tables.build_accounts(cache),
+        }
+        for name, table in found.items():
+            self._directory.write_table(name, table)
+        metrics = _measure(found, currency.code, _choose_periods(engine))
+        metrics["nautilus"] = _clean(
+            {
+                "pnls": result.stats_pnls,
+                "returns": result.stats_returns,
+                "general": engine.portfolio.analyzer.get_performance_stats_general(),
+                "summary": result.summary,
+            }
+        )
+        metrics["rates"] = marks.sources
+        self._directory.write_json("metrics.json", metrics)
+
+
+def _choose_periods(engine: BacktestEngine) -> int:
+    """Return the days of a year: 365 where a crypto instrument trades, which never closes, or else 252."""
+    classes = {i.asset_class for i in engine.cache.instruments()}
+    return 365 if AssetClass.CRYPTOCURRENCY in classes else 252
+
+
+def _measure(found: dict[str, pa.Table], currency: str, periods_per_year: int) -> dict[str, Any]:
+    frames = {name: table.to_pandas() for name, table in found.items() if name != "accounts"}
+    headline = build_headline(
+        frames["equity"],
+        frames["positions"],
+        frames["fills"],
+        currency=currency,
+        periods_per_year=periods_per_year,
+        orders=frames["orders"],
+    )
+    return {
+        "headline": headline,
+        "costs": build_costs(frames["fills"], frames["equity"], currency=currency),
+        "definitions": build_definitions(),
+        "periods_per_year": periods_per_year,
+    }
+
+
+def _clean(value: Any) -> Any:
+    """Return `value` with what JSON cannot hold (NaN, infinity) as ``None``."""
+    if isinstance(value, dict):
+        return {k: _clean(v) for k, v in value.items()}
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

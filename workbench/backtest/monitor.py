@@ -1,0 +1,260 @@
+"""The monitor: an actor on a timer in simulated time that reports, samples, pauses and cancels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+from nautilus_trader.accounting.accounts.base import Account
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.common.component import TimeEvent, set_backtest_force_stop
+from nautilus_trader.common.config import ActorConfig
+from nautilus_trader.model.enums import AccountType, PositionSide
+from nautilus_trader.model.events import OrderFilled
+from nautilus_trader.model.objects import Currency
+
+from workbench.backtest.marks import Books, Marks, Touch
+from workbench.jobs.control import Control
+from workbench.records import Progress
+from workbench.states import JobState
+
+__all__ = ["FillSample", "Monitor", "Sample", "choose_interval_ns"]
+
+_SECOND = 1_000_000_000
+# Each divides a day, so that every midnight (UTC) inside the run is a tick.
+_INTERVALS_SECS = (1, 5, 15, 60, 300, 900, 1_800, 3_600, 14_400, 86_400)
+_MAX_TICKS = 2_000
+_REPORT_SECS = 0.1
+
+
+def choose_interval_ns(start_ns: int, end_ns: int) -> int:
+    """
+    Return the interval of the monitor's timer in nanoseconds: the shortest that makes at most 2,000 ticks.
+
+    A run of more than 2,000 days has one tick a day.
+    """
+    span_secs = max(end_ns - start_ns, 0) / _SECOND
+    for secs in _INTERVALS_SECS:
+        if span_secs / secs <= _MAX_TICKS:
+            return secs * _SECOND
+    return _INTERVALS_SECS[-1] * _SECOND
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """
+    The accounts at one moment, in the reporting currency.
+
+    `ts_ns` is UNIX nanoseconds UTC; the sample holds the state after all data stamped up to then. Amounts
+    are ``None`` when a price or a rate was missing.
+    """
+
+    ts_ns: int
+    equity: Decimal | None
+    balance: Decimal | None
+    gross_exposure: Decimal | None
+    net_exposure: Decimal | None
+    open_positions: int
+    open_orders: int
+    events: int
+
+
+class FillSample(msgspec.Struct, frozen=True):
+    """A fill, the venue's book right then, and the rates into the reporting currency."""
+
+    fill: OrderFilled
+    touch: Touch
+    rate: Decimal | None
+    commission_rate: Decimal | None
+
+
+class Monitor(Actor):
+    """
+    Watches a run from inside.
+
+    Parameters
+    ----------
+    control : Control
+        Where progress goes and where pause and cancel come from.
+    books : Books
+        The order books of the venues.
+    marks : Marks
+        Prices and rates.
+    currency : Currency
+        The reporting currency.
+    count_events : Callable[[], int]
+        Returns the data points that the engine has processed.
+    total_events : int
+        The data points of the whole run.
+    start_ns, end_ns : int
+        The range of the data, UNIX nanoseconds UTC.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        control: Control,
+        books: Books,
+        marks: Marks,
+        currency: Currency,
+        count_events: Callable[[], int],
+        total_events: int,
+        start_ns: int,
+        end_ns: int,
+    ) -> None:
+        super().__init__(ActorConfig(component_id="WORKBENCH-MONITOR", log_events=False, log_commands=False))
+        self._control = control
+        self._books = books
+        self._marks = marks
+        self._currency = currency
+        self._count_events = count_events
+        self._total_events = max(total_events, 1)
+        self._start_ns = start_ns
+        self._end_ns = end_ns
+        self._began = self._reported = time.monotonic()
+        self._paused_secs = 0.0
+        self.samples: list[Sample] = []
+        self.fills: list[FillSample] = []
+        self.was_cancelled = False
+
+    def on_start(self) -> None:
+        """Take the first sample, set the timer and listen for fills."""
+        self._began = time.monotonic()
+        self.take_sample(self.clock.timestamp_ns())
+        interval = choose_interval_ns(self._start_ns, self._end_ns)
+        first = (self._start_ns // interval + 1) * interval
+        if first <= self._end_ns:
+            self.clock.set_timer_ns(
+                name="workbench-monitor",
+                interval_ns=interval,
+                start_time_ns=first - interval,
+                stop_time_ns=self._end_ns,
+                callback=self._on_tick,
+            )
+        self.msgbus.subscribe(topic="events.fills.*", handler=self._on_fill)
+
+    def take_sample(self, ts_ns: int) -> None:
+        """Append the state of the accounts, or put it in the place of an earlier one of the same time."""
+        sample = self._measure(ts_ns)
+        if self.samples and self.samples[-1].ts_ns >= ts_ns:
+            sample = msgspec.structs.replace(sample, ts_ns=self.samples[-1].ts_ns)
+            self.samples[-1] = sample
+        else:
+            self.samples.append(sample)
+
+    def _on_tick(self, event: TimeEvent) -> None:
+        self.take_sample(event.ts_event)
+        now = time.monotonic()
+        if now - self._reported >= _REPORT_SECS:
+            self._reported = now
+            self._report(JobState.RUNNING)
+        if self._control.is_paused:
+            self._report(JobState.PAUSED)
+            self._control.wait_while_paused()
+            self._paused_secs += time.monotonic() - now
+            self._report(JobState.RUNNING)
+        if self._control.is_cancelled:
+            self.was_cancelled = True
+            set_backtest_force_stop(True)
+
+    def _report(self, state: JobState) -> None:
+        sample = self.samples[-1]
+        events = sample.events
+        elapsed = max(time.monotonic() - self._began - self._paused_secs, 1e-9)
+        rate = events / elapsed
+        left = self._total_events - events
+        self._control.report(
+            Progress(
+                state=state,
+                stage="run",
+                fraction=min(events / self._total_events, 1.0),
+                simulated_ts_ns=sample.ts_ns,
+                events=events,
+                events_per_sec=rate,
+                eta_secs=left / rate if rate > 0 and left >= 0 else None,
+                equity=None if sample.equity is None else f"{sample.equity:f}",
+                currency=self._currency.code,
+                open_positions=sample.open_positions,
+                open_orders=sample.open_orders,
+            )
+        )
+
+    def _on_fill(self, fill: OrderFilled) -> None:
+        commission = fill.commission
+        self.fills.append(
+            FillSample(
+                fill=fill,
+                touch=self._books.find_touch(fill.instrument_id),
+                rate=self._marks.find_rate(fill.currency, self._currency),
+                commission_rate=None
+                if commission is None
+                else self._marks.find_rate(commission.currency, self._currency),
+            )
+        )
+
+    def _measure(self, ts_ns: int) -> Sample:
+        balance = self._sum_balances()
+        value, gross, net, open_positions = self._sum_positions()
+        return Sample(
+            ts_ns=ts_ns,
+            equity=None if balance is None or value is None else balance + value,
+            balance=balance,
+            gross_exposure=gross,
+            net_exposure=net,
+            open_positions=open_positions,
+            open_orders=self.cache.orders_open_count(),
+            events=self._count_events(),
+        )
+
+    def _sum_balances(self) -> Decimal | None:
+        total = Decimal(0)
+        for account in self.cache.accounts():
+            for money in account.balances_total().values():
+                amount = money.as_decimal()
+                if not amount:
+                    continue
+                rate = self._marks.find_rate(money.currency, self._currency)
+                if rate is None:
+                    return None
+                total += amount * rate
+        return total
+
+    def _sum_positions(self) -> tuple[Decimal | None, Decimal | None, Decimal | None, int]:
+        """Return what the open positions add to the balances, their notional gross and net, their count."""
+        positions = self.cache.positions_open()
+        value = gross = net = Decimal(0)
+        for position in positions:
+            price = self._marks.find_price(position)
+            if price is None:
+                return None, None, None, len(positions)
+            notional = position.notional_value(price)
+            rate = self._marks.find_rate(notional.currency, self._currency)
+            if rate is None:
+                return None, None, None, len(positions)
+            signed = notional.as_decimal() * rate
+            gross += signed
+            signed = signed if position.side == PositionSide.LONG else -signed
+            net += signed
+            if _is_held_as_balance(self.cache.account(position.account_id), position.base_currency):
+                continue
+            if self.cache.account(position.account_id).type == AccountType.CASH:
+                value += signed
+                continue
+            pnl = position.unrealized_pnl(price)
+            pnl_rate = self._marks.find_rate(pnl.currency, self._currency)
+            if pnl_rate is None:
+                return None, None, None, len(positions)
+            value += pnl.as_decimal() * pnl_rate
+        return value, gross, net, len(positions)
+
+
+def _is_held_as_balance(account: Account, base_currency: Currency | None) -> bool:
+    """
+    Return whether what was bought is in the balances already.
+
+    A cash account of several currencies books a purchase of BTC/USDT as plus BTC, minus USDT. Adding the
+    value of the position, as nautilus's own `Portfolio.equity` does, would count the BTC twice.
+    """
+    return account.type == AccountType.CASH and account.base_currency is None and base_currency is not None

@@ -1,0 +1,184 @@
+"""Columns of numbers, as text, floats, integers or decimals, become exact integer ticks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.catalog.flaws import FlawKind
+from workbench.catalog.prices import raw_limbs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workbench.catalog.flaws import RowFlaws
+
+__all__ = ["FLOAT_NOISE_ULPS", "parse_ticks"]
+
+FLOAT_NOISE_ULPS = 4
+"""
+How far, in units of the last place, a float may lie from the decimal it is taken for.
+
+Files that went through float arithmetic hold ``0.00031099999999999997`` for ``0.000311``. That is the
+noise of a few operations, not a price with more decimals: the next decimal is millions of units away.
+"""
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_MAX_EXACT = 2**53
+_MAX_DIGITS = 38
+
+
+def parse_ticks(
+    column: pa.Array,
+    precision: int,
+    flaws: RowFlaws,
+    *,
+    misfit: FlawKind,
+    decimal_mark: str = ".",
+) -> tuple[NDArray[np.int64], int]:
+    """
+    Parse a column of numbers into integer ticks, never through a rounding.
+
+    Parameters
+    ----------
+    column : pyarrow.Array
+        Text, float, integer or decimal.
+    precision : int
+        Decimal places of one tick.
+    flaws : RowFlaws
+        Where rows that cannot be parsed are marked; their ticks are 0.
+    misfit : FlawKind
+        The flaw of a number with more decimals than the precision has.
+    decimal_mark : str, default "."
+        What separates the decimals in text.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+        Values in units of ``10 ** -precision``.
+    int
+        How many floats were within :data:`FLOAT_NOISE_ULPS` of a decimal, but not that decimal.
+
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_float64(column.type):
+        return _from_floats(column, precision, flaws, misfit)
+    if pa.types.is_decimal(column.type) or pa.types.is_integer(column.type):
+        flaws.mark(_is_null(column), FlawKind.NUMBER_MISSING)
+        column = column.cast(pa.string())
+    elif not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        # Smaller floats print their shortest decimal, which is what their author meant.
+        column = column.cast(pa.string())
+    return _from_text(column, precision, flaws, misfit, decimal_mark), 0
+
+
+def _from_text(
+    column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind, decimal_mark: str
+) -> NDArray[np.int64]:
+    if decimal_mark != ".":
+        # A point in such a file groups thousands: leave it, so that the row is refused.
+        column = pc.replace_substring(pc.replace_substring(column, ".", "?"), decimal_mark, ".")
+    target = pa.decimal128(_MAX_DIGITS, precision)
+    try:
+        decimals = column.cast(target)
+    except pa.ArrowInvalid:
+        decimals = _cast_soundly(column, target, flaws, misfit)
+    return _to_int64(decimals, flaws)
+
+
+def _cast_soundly(column: pa.Array, target: pa.DataType, flaws: RowFlaws, misfit: FlawKind) -> pa.Array:
+    """Cast what can be cast and mark the rest, when casting the whole column at once failed."""
+    text = pc.utf8_trim_whitespace(column)
+    missing = _true(pc.or_kleene(pc.is_null(text), pc.equal(text, "")))
+    number = _true(pc.match_substring_regex(text, _NUMBER))
+    flaws.mark(missing, FlawKind.NUMBER_MISSING)
+    flaws.mark(~missing & ~number, FlawKind.NUMBER_UNREADABLE)
+    whole = _MAX_DIGITS - target.scale
+    wide = number & _true(pc.match_substring_regex(text, rf"^[+-]?0*[1-9]\d{{{whole},}}(\.|$)"))
+    flaws.mark(wide, FlawKind.OUT_OF_RANGE)
+    # Zeros at the end carry no value: "1.500" fits one decimal.
+    fits = rf"^[+-]?\d*(\.\d{{0,{target.scale}}}0*)?$"
+    fit = number & ~wide & _true(pc.match_substring_regex(text, f"{fits}|[eE]"))
+    flaws.mark(number & ~wide & ~fit, misfit)
+    plain = pc.if_else(pa.array(fit), text, None)
+    try:
+        return plain.cast(target)
+    except pa.ArrowInvalid:
+        return _cast_by_halves(plain, target, flaws, misfit)
+
+
+def _cast_by_halves(column: pa.Array, target: pa.DataType, flaws: RowFlaws, misfit: FlawKind) -> pa.Array:
+    """Find by halving the few numbers with an exponent that do not fit: no pattern can tell."""
+    pieces: list[pa.Array] = []
+    bad = np.zeros(len(column), bool)
+
+    def cast(start: int, stop: int) -> None:
+        try:
+            pieces.append(column.slice(start, stop - start).cast(target))
+        except pa.ArrowInvalid:
+            if stop - start == 1:
+                bad[start] = True
+                pieces.append(pa.nulls(1, target))
+                return
+            middle = (start + stop) // 2
+            cast(start, middle)
+            cast(middle, stop)
+
+    cast(0, len(column))
+    flaws.mark(bad, misfit)
+    return pa.concat_arrays(pieces)
+
+
+def _from_floats(
+    column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind
+) -> tuple[NDArray[np.int64], int]:
+    flaws.mark(_is_null(column), FlawKind.NUMBER_MISSING)
+    values: NDArray[np.float64] = column.to_numpy(zero_copy_only=False)
+    finite = np.isfinite(values)
+    flaws.mark(~finite, FlawKind.NUMBER_UNREADABLE)
+    values = np.where(finite, values, 0.0)
+    scale = float(10**precision)
+    with np.errstate(over="ignore"):
+        rounded = np.rint(values * scale)
+    # Below 2**53 both rounded and scale are exact, and so rounded / scale is the float nearest to that
+    # decimal: equality says that the decimal is what the float stands for. Above, a float says nothing
+    # about single ticks any more.
+    wide = np.abs(rounded) >= _MAX_EXACT
+    flaws.mark(wide, FlawKind.OUT_OF_RANGE)
+    rounded = np.where(wide, 0.0, rounded)
+    nearest = rounded / scale
+    exact = (nearest == values) | wide
+    noisy = ~exact & (np.abs(nearest - values) <= FLOAT_NOISE_ULPS * np.spacing(np.abs(values)))
+    # Noise can only be told from decimals where a tick is far wider than the noise.
+    noisy &= np.abs(rounded) < _MAX_EXACT / (64 * FLOAT_NOISE_ULPS)
+    flaws.mark(~exact & ~noisy, misfit)
+    return rounded.astype(np.int64), int(noisy.sum())
+
+
+def _to_int64(decimals: pa.Array, flaws: RowFlaws) -> NDArray[np.int64]:
+    limbs = raw_limbs(decimals)
+    low, high = limbs[:, 0].view(np.int64), limbs[:, 1].view(np.int64)
+    null = _is_null(decimals)
+    flaws.mark(null, FlawKind.NUMBER_MISSING)
+    wide = (high != low >> 63) & ~null
+    flaws.mark(wide, FlawKind.OUT_OF_RANGE)
+    if null.any() or wide.any():
+        return np.where(null | wide, 0, low)
+    return low.copy()
+
+
+def _is_null(column: pa.Array) -> NDArray[np.bool_]:
+    if column.null_count == 0:
+        return np.zeros(len(column), bool)
+    return _true(column.is_null())
+
+
+def _true(mask: pa.Array) -> NDArray[np.bool_]:
+    """Return an Arrow mask as numpy, null as False."""
+    filled = mask.fill_null(False)
+    result: NDArray[np.bool_] = filled.to_numpy(zero_copy_only=False)
+    return result

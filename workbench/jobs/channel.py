@@ -1,0 +1,139 @@
+"""The messages between a worker and its child: length-prefixed msgpack over a stream socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Any
+
+import msgspec
+
+from workbench.errors import WorkerError
+from workbench.records import Failure, Progress
+from workbench.states import JobState
+
+__all__ = ["Cancel", "Channel", "Finished", "Message", "Pause", "Recycle", "Resume", "Run", "Tick"]
+
+_LENGTH = struct.Struct("!I")
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+class Run(msgspec.Struct, frozen=True, tag=True):
+    """To the child: run the callable at `task` (``module:function``) with `spec`."""
+
+    task: str
+    spec: dict[str, Any]
+
+
+class Pause(msgspec.Struct, frozen=True, tag=True):
+    """To the child: hold the work at its next checkpoint."""
+
+
+class Resume(msgspec.Struct, frozen=True, tag=True):
+    """To the child: go on."""
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """To the child: stop at the next checkpoint and keep what is done."""
+
+
+class Tick(msgspec.Struct, frozen=True, tag=True):
+    """To the worker: the work has come this far."""
+
+    progress: Progress
+
+
+class Finished(msgspec.Struct, frozen=True, tag=True):
+    """To the worker: the task has ended."""
+
+    state: JobState
+    result: dict[str, Any]
+    failure: Failure | None = None
+
+
+class Recycle(msgspec.Struct, frozen=True, tag=True):
+    """To the worker: this process cannot run the task; run it in a fresh one."""
+
+    reason: str
+
+
+Message = Run | Pause | Resume | Cancel | Tick | Finished | Recycle
+
+
+class Channel:
+    """
+    One end of the conversation.
+
+    Sending is safe from several threads; receiving is for one thread.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        A connected stream socket, owned by the channel from now on.
+
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._lock = threading.Lock()
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Message)
+
+    def send(self, message: Message) -> None:
+        """
+        Send a message.
+
+        Raises
+        ------
+        OSError
+            If the other side is gone.
+
+        """
+        payload = self._encoder.encode(message)
+        with self._lock:
+            self._sock.sendall(_LENGTH.pack(len(payload)) + payload)
+
+    def receive(self) -> Message | None:
+        """
+        Return the next message, or ``None`` when the other side is gone.
+
+        Raises
+        ------
+        WorkerError
+            If what arrives is not a message.
+
+        """
+        header = self._read(_LENGTH.size)
+        if header is None:
+            return None
+        (length,) = _LENGTH.unpack(header)
+        if length > _MAX_BYTES:
+            raise WorkerError(f"a message of {length} bytes arrived", expected=f"at most {_MAX_BYTES}")
+        payload = self._read(length)
+        if payload is None:
+            return None
+        try:
+            message: Message = self._decoder.decode(payload)
+        except msgspec.MsgspecError as e:
+            raise WorkerError(f"a message could not be read: {e}") from e
+        return message
+
+    def close(self) -> None:
+        """Close the channel; the other side receives ``None``."""
+        with contextlib.suppress(OSError):  # Closed by the other side before
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _read(self, count: int) -> bytes | None:
+        parts = bytearray()
+        while len(parts) < count:
+            try:
+                part = self._sock.recv(count - len(parts))
+            except OSError:  # Reset by a process that died
+                return None
+            if not part:
+                return None
+            parts += part
+        return bytes(parts)

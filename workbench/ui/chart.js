@@ -1,0 +1,231 @@
+// Everything a static chart does in the browser. Runs once per page, after BokehJS, with that private BokehJS as `Bokeh`.
+// A chart is {item, read, fit, density}: what `json_item` made, and what should happen when the reader moves or zooms.
+(Bokeh => {
+  const {Document} = Bokeh.require("document");
+  const {add_document_standalone} = Bokeh.require("embed/standalone");
+  const live = new Set();   // charts on this page: {host, doc, draw}
+
+  const inflate = async text => {
+    const raw = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+    return new Response(new Blob([raw]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
+
+  // ---- data: columns travel as [digits, whole steps from one value to the next]; null is a missing value
+  const unpack = (doc, data) => {
+    for (const [source, columns] of Object.entries(data)) {
+      const made = {};
+      for (const [name, [digits, steps]] of Object.entries(columns)) {
+        const values = new Float64Array(steps.length), scale = 10 ** Math.abs(digits);
+        let sum = 0;
+        steps.forEach((step, i) => {
+          if (step === null) { values[i] = NaN; return }
+          sum += step; values[i] = digits < 0 ? sum * scale : sum / scale;
+        });
+        made[name] = values;
+      }
+      doc.get_model_by_name(source).data = made;
+    }
+  };
+
+  // ---- colours: models tagged {paint: {property: token}} get the page's computed token colours
+  const probe = (host, token, cache) => {
+    if (cache.has(token)) return cache.get(token);
+    const el = document.createElement("i");
+    el.style.cssText = `display:none;color:var(--wb-${token})`;
+    host.append(el);
+    const colour = getComputedStyle(el).color;
+    el.remove(); cache.set(token, colour);
+    return colour;
+  };
+  const paint = (doc, host) => {
+    const cache = new Map();
+    for (const model of doc._all_models.values()) {
+      for (const tag of model.tags ?? []) {
+        if (!tag || !tag.paint) continue;
+        const values = {};
+        for (const [name, token] of Object.entries(tag.paint)) {
+          const colour = probe(host, token, cache), now = model[name];
+          values[name] = now !== null && typeof now == "object" && !Array.isArray(now) ? {value: colour} : colour;
+        }
+        model.setv(values);
+      }
+    }
+  };
+  const repaint = () => { for (const c of live) if (c.host.isConnected) paint(c.doc, c.host) };
+  new MutationObserver(() => { repaint(); setTimeout(repaint, 400) })   // the theme's own style sheet may load later
+    .observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"]});
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+
+  // ---- numbers and times, as the tables write them
+  const number = (v, digits) => {
+    const text = Math.abs(v).toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+    return v < 0 && /[1-9]/.test(text) ? "\u2212" + text : text;
+  };
+  const format = (v, field) => {
+    if (v === null || v === undefined || Number.isNaN(v)) return "\u2014";
+    const text = number(v, field.digits ?? 2), sign = field.signed && v > 0 ? "+" : "";
+    return sign + text + (field.unit ? " " + field.unit : "");
+  };
+  const stamp = (ms, seconds) => new Date(ms).toISOString().replace("T", " ").slice(0, seconds ? 19 : 16);
+
+  const column = (doc, source, name) => doc.get_model_by_name(source).data[name] ?? [];
+  const lower = (xs, x) => { let a = 0, b = xs.length; while (a < b) { const m = (a + b) >> 1; if (xs[m] < x) a = m + 1; else b = m } return a };
+  const nearest = (xs, x) => { const i = lower(xs, x); return i > 0 && (i == xs.length || x - xs[i-1] < xs[i] - x) ? i - 1 : i };
+
+  // ---- the line of values above a chart, at the crosshair or (pointer away) at the last row
+  const addReadout = (doc, host, spec) => {
+    const line = document.createElement("div"); line.className = "wb-read"; host.prepend(line);
+    const width = spec.fields.map(() => 0);
+    const write = x => {
+      line.textContent = "";
+      const time = document.createElement("time"); line.append(time); let shown = null;
+      spec.fields.forEach((field, k) => {
+        const xs = column(doc, field.source, field.x), ys = column(doc, field.source, field.y);
+        if (!xs.length) return;
+        const i = x === null ? xs.length - 1 : nearest(xs, x), v = ys[i];
+        if (shown === null) shown = xs[i];
+        const item = document.createElement("span"), value = document.createElement("b");
+        value.textContent = format(v, field);
+        width[k] = Math.max(width[k], value.textContent.length); value.style.minWidth = width[k] + "ch";   // nothing jumps
+        if (field.signed && v) value.className = v > 0 ? "up" : "down";
+        if (field.token) { const swatch = document.createElement("i"); swatch.style.background = `var(--wb-${field.token})`; item.append(swatch) }
+        item.append(field.label + " ", value); line.append(item);
+      });
+      time.textContent = shown === null ? "" : stamp(shown, spec.seconds) + " UTC";
+    };
+    write(null);
+    for (const name of spec.figures) {
+      const figure = doc.get_model_by_name(name);
+      figure.on_event("mousemove", e => write(e.x)); figure.on_event("mouseleave", () => write(null));
+    }
+  };
+
+  // ---- the value axis follows what is visible in time
+  const fitValues = (doc, spec) => {
+    const figure = doc.get_model_by_name(spec.figure), {start, end} = figure.x_range;
+    let low = Infinity, high = -Infinity;
+    for (const line of spec.lines) {
+      if (line.when && !doc.get_model_by_name(line.when).visible) continue;
+      const xs = column(doc, line.source, line.x), ys = column(doc, line.source, line.y);
+      const a = Math.max(0, lower(xs, start) - 1), b = Math.min(xs.length - 1, lower(xs, end));
+      for (let i = a; i <= b; i++) { const v = ys[i]; if (v < low) low = v; if (v > high) high = v }
+    }
+    if (!(low <= high)) return;
+    if (spec.top !== undefined && spec.top !== null) high = spec.top;
+    const pad = (high - low || Math.abs(high) * 1e-4 || 1) * 0.06;
+    figure.y_range.setv({start: low - pad, end: spec.top === undefined || spec.top === null ? high + pad : high + pad * 0.5});
+  };
+
+  // ---- detail by zoom: candles when few bars are visible, markers small and faint when there are many
+  const setDetail = (doc, spec) => {
+    const {start, end} = doc.get_model_by_name(spec.figure).x_range;
+    if (spec.candles) {
+      const xs = column(doc, spec.candles.source, "ts"), few = lower(xs, end) - lower(xs, start) <= spec.candles.most;
+      for (const name of spec.candles.show) doc.get_model_by_name(name).visible = few;
+      for (const name of spec.candles.hide) doc.get_model_by_name(name).visible = !few;
+    }
+    let count = 0;
+    for (const m of spec.markers) { const xs = column(doc, m.source, "ts"); count += lower(xs, end) - lower(xs, start) }
+    const size = count > 600 ? 4 : count > 150 ? 6 : 9, alpha = count > 600 ? 0.5 : count > 150 ? 0.8 : 1;
+    for (const m of spec.markers)
+      doc.get_model_by_name(m.glyph).setv({size: {value: size}, fill_alpha: {value: alpha}});
+    for (const name of spec.spans)
+      doc.get_model_by_name(name).setv({line_alpha: {value: alpha * 0.8}, line_width: {value: count > 600 ? 1 : 1.5}});
+  };
+  // A BUY points up from below its price, a SELL points down from above it: the price itself stays readable.
+  const triangle = way => (model, {r}) => {
+    const path = new Path2D();
+    path.moveTo(0, way * 2); path.lineTo(r, way * (2 + 1.7 * r)); path.lineTo(-r, way * (2 + 1.7 * r)); path.closePath();
+    return path;
+  };
+  const shapeMarkers = (doc, spec) => {
+    for (const m of spec.markers)
+      doc.get_model_by_name(m.glyph).setv({defs: {"@fill": triangle(m.way)}, marker: {value: "@fill"}});
+  };
+
+  // ---- what the pointer is on: a fill (size, price, time) or the span of a position (entry, exit, PnL)
+  const addTips = (doc, host, spec) => {
+    const tip = document.createElement("div"); tip.className = "wb-tip"; tip.hidden = true; host.append(tip);
+    const figure = doc.get_model_by_name(spec.figure);
+    const line = (text, kind) => { const el = document.createElement("div"); el.textContent = text; if (kind) el.className = kind; tip.append(el) };
+    const amount = v => v.toLocaleString("en-US", {maximumFractionDigits: spec.size_digits});
+    const find = e => {
+      const {start, end} = figure.x_range, {start: low, end: high} = figure.y_range;
+      const kx = figure.inner_width / (end - start), ky = figure.inner_height / (high - low);
+      let best = null, near = 9;
+      for (const m of spec.fills) {
+        const xs = column(doc, m.source, "ts"), ys = column(doc, m.source, "px");
+        for (let i = lower(xs, e.x - 9 / kx), n = lower(xs, e.x + 9 / kx); i < n; i++) {
+          const d = Math.hypot((xs[i] - e.x) * kx, (ys[i] - e.y) * ky - m.way * 7);
+          if (d < near) { near = d; best = {m, i} }
+        }
+      }
+      if (best) return best;
+      near = 5;
+      for (const m of spec.spans) {
+        const {ts, ts1, y0, y1} = doc.get_model_by_name(m.source).data;
+        for (let i = 0; i < ts.length && ts[i] <= e.x; i++) {
+          if (ts1[i] < e.x) continue;
+          const y = y0[i] + (y1[i] - y0[i]) * (ts1[i] > ts[i] ? (e.x - ts[i]) / (ts1[i] - ts[i]) : 0), d = Math.abs(y - e.y) * ky;
+          if (d < near) { near = d; best = {m, i} }
+        }
+      }
+      return best;
+    };
+    const hide = () => { tip.hidden = true };
+    figure.on_event("mousemove", e => {
+      const hit = find(e); tip.textContent = "";
+      if (!hit) return hide();
+      const {m, i} = hit, d = doc.get_model_by_name(m.source).data;
+      if (m.side) {
+        line(`${m.side} ${amount(d.qty[i])} @ ${number(d.px[i], spec.price_digits)}`, m.side == "BUY" ? "up" : "down");
+        line(stamp(d.ts[i], true) + " UTC");
+      } else {
+        line(`${d.is_long[i] ? "LONG" : "SHORT"} ${amount(d.qty[i])}: ${number(d.y0[i], spec.price_digits)} to ${number(d.y1[i], spec.price_digits)}`);
+        line(`net ${format(d.pnl[i], {digits: 2, signed: true, unit: spec.currency})}`, d.pnl[i] > 0 ? "up" : d.pnl[i] < 0 ? "down" : "");
+        line(`${stamp(d.ts[i], true)} to ${stamp(d.ts1[i], true)} UTC`, "mute");
+      }
+      tip.hidden = false;
+      const left = Math.min(e.sx + 14, host.clientWidth - tip.offsetWidth - 8), top = e.sy + host.querySelector(".wb-plot").offsetTop + 16;
+      tip.style.left = Math.max(0, left) + "px"; tip.style.top = top + "px";
+    });
+    figure.on_event("mouseleave", hide);
+  };
+
+  // ---- a page that is being scrolled past a chart keeps scrolling: the wheel zooms once the pointer has moved on the chart
+  let scrolled = 0;
+  addEventListener("scroll", () => { scrolled = performance.now() }, {capture: true, passive: true});
+  const guardWheel = host => {
+    let armed = false;
+    host.addEventListener("pointermove", () => { if (performance.now() - scrolled > 300) armed = true }, {capture: true, passive: true});
+    host.addEventListener("pointerleave", () => { armed = false });
+    host.addEventListener("wheel", e => { if (!armed) e.stopPropagation() }, {capture: true, passive: true});
+  };
+
+  const show = async (host, text) => {
+    const {item, data, read, fit, detail, tips} = JSON.parse(await inflate(text));
+    if (host.dataset.shown) return;   // the same output, run twice by the page
+    host.dataset.shown = "1";
+    const doc = Document.from_json(item.doc), root = doc.roots()[0];
+    unpack(doc, data);
+    paint(doc, host);
+    if (detail) shapeMarkers(doc, detail);
+    const place = document.createElement("div"); place.className = "wb-plot";
+    host.replaceChildren(place);
+    const update = () => { if (detail) setDetail(doc, detail); for (const f of fit ?? []) fitValues(doc, f) };
+    update();
+    if (fit && fit.length) {
+      const range = doc.get_model_by_name(fit[0].figure).x_range; let waits = false;
+      for (const name of ["start", "end"]) range.properties[name].change.connect(() => {
+        if (waits) return; waits = true; requestAnimationFrame(() => { waits = false; update() });
+      });
+    }
+    await add_document_standalone(doc, place, {[root.id]: place});
+    if (read) addReadout(doc, host, read);
+    if (tips) addTips(doc, host, tips);
+    guardWheel(host);
+    live.add({host, doc});
+    host.dataset.ready = "1";
+  };
+  return {show, repaint, live};
+})

@@ -1,0 +1,261 @@
+"""The progress of a running backtest, live in a notebook, and its last state in the saved one."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from html import escape
+from typing import Any, Protocol
+
+from workbench.ui.formats import UNKNOWN, format_bytes, format_decimal, format_duration, format_time
+from workbench.ui.view import View
+
+__all__ = ["RunControl", "RunProgress", "RunSample"]
+
+_LEAST_GAP_SECS = 0.1  # at most 10 updates a second
+_FINISHED = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
+_BAR = {"COMPLETED": "ok", "PAUSED": "warn", "CANCELLED": "warn", "FAILED": "bad"}
+
+
+class RunSample(Protocol):
+    """What a run reports about itself; read-only."""
+
+    @property
+    def state(self) -> str:
+        """STARTING, RUNNING, PAUSED, COMPLETED, CANCELLED or FAILED."""
+
+    @property
+    def fraction(self) -> float:
+        """Share of the simulated range that is done, 0 to 1."""
+
+    @property
+    def simulated_ts_ns(self) -> int | None:
+        """Simulated time, UNIX nanoseconds."""
+
+    @property
+    def events(self) -> int:
+        """Data events so far."""
+
+    @property
+    def events_per_sec(self) -> float:
+        """Events per second of wall time."""
+
+    @property
+    def eta_secs(self) -> float | None:
+        """Wall time left, if it can be said."""
+
+    @property
+    def equity(self) -> str | None:
+        """Equity marked to market, a decimal, if it is known."""
+
+    @property
+    def currency(self) -> str:
+        """The currency of the equity."""
+
+    @property
+    def open_positions(self) -> int:
+        """Open positions."""
+
+    @property
+    def rss_bytes(self) -> int:
+        """Resident memory of the process that runs."""
+
+
+class RunControl(Protocol):
+    """What the buttons of a run that goes on in the background do."""
+
+    def pause(self) -> object:
+        """Pause the run."""
+
+    def resume(self) -> object:
+        """Resume the run."""
+
+    def cancel(self) -> object:
+        """Cancel the run; its results so far are kept."""
+
+
+class RunProgress(View):
+    """
+    A bar, simulated time, speed, time left, equity, open positions and memory of a run.
+
+    The view is one output that replaces itself, not a widget: it works in JupyterLab and Voila, and what papermill saves
+    and nbconvert exports is the last state. `update` may be called from any thread.
+
+    Parameters
+    ----------
+    title : str, optional
+        What is running.
+    control : RunControl, optional
+        For a run that goes on while the cell has returned: adds the buttons Pause, Resume and Cancel. Without it the
+        cell is taken to wait for the run. A kernel that is busy with a cell hears no button, so there are none then; the
+        view says instead that interrupting the kernel cancels.
+    clock : Callable returning float, optional
+        A monotonic clock in seconds, for tests.
+
+    Examples
+    --------
+    >>> progress = RunProgress("EMACross GBP/USD")  # doctest: +SKIP
+    >>> progress.show()  # doctest: +SKIP
+    >>> result = run_backtest(config, on_progress=progress.update)  # doctest: +SKIP
+
+    """
+
+    def __init__(
+        self,
+        title: str = "",
+        *,
+        control: RunControl | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._title = title
+        self._control = control
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._sample: RunSample | None = None
+        self._message = ""
+        self._shown_at: float | None = None
+        self._handle: Any = None
+        self._buttons: Any = None
+        self._published_state = ""
+
+    def __repr__(self) -> str:
+        sample = self._sample
+        return "RunProgress(waiting)" if sample is None else f"RunProgress({sample.state}, {sample.fraction:.0%})"
+
+    def _ipython_display_(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Show the view in the output of the current cell; later updates replace it there."""
+        ipython = sys.modules.get("IPython")
+        if ipython is None or ipython.get_ipython() is None:
+            return
+        from IPython.display import display  # noqa: PLC0415
+
+        with self._lock:
+            self._handle = display(_Snapshot(self.to_html(), repr(self)), display_id=True)
+            if self._control is not None and not self._is_finished():
+                self._buttons = _show_buttons(self._control, self._say)
+
+    def update(self, progress: RunSample) -> None:
+        """
+        Take the run's state; show it at once if it is a new state, otherwise at most 10 times a second.
+
+        Parameters
+        ----------
+        progress : RunSample
+            The run's progress.
+
+        """
+        with self._lock:
+            self._sample = progress
+            now = self._clock()
+            is_due = self._shown_at is None or now - self._shown_at >= _LEAST_GAP_SECS
+            if is_due or progress.state != self._published_state:
+                self._publish(now)
+
+    def fail(self, message: str) -> None:
+        """Show why the run failed, beside its last state."""
+        self._say(message)
+
+    def _say(self, message: str) -> None:
+        with self._lock:
+            self._message = message
+            self._publish(self._clock())
+
+    def _is_finished(self) -> bool:
+        return self._sample is not None and self._sample.state in _FINISHED
+
+    def _publish(self, now: float) -> None:
+        # Sent from the calling thread: while a cell waits for its run the kernel's loop takes no callbacks, and the
+        # kernel's output socket belongs to a thread of its own, so that any thread may send.
+        self._shown_at = now
+        self._published_state = "" if self._sample is None else self._sample.state
+        if self._handle is not None:
+            self._handle.update(_Snapshot(self.to_html(), repr(self)))
+        if self._buttons is not None and self._is_finished():
+            self._buttons.update(_Snapshot("", ""))
+            self._buttons = None
+
+    def build_html(self) -> str:
+        """Return the state as a card."""
+        sample = self._sample
+        if sample is None:
+            state, fraction, kpis = "STARTING", 0.0, ""
+        else:
+            state, fraction, kpis = sample.state, min(max(sample.fraction, 0.0), 1.0), _build_kpis(sample)
+        kind = _BAR.get(state, "")
+        colour = {"ok": "up", "": "mute"}.get(kind, kind)
+        head = f"<h3>{escape(self._title or 'Backtest')}<span class='{colour}'>{escape(state)}</span><span class='r num'>{fraction:.0%}</span></h3>"
+        bar = (
+            f"<div class='wb-bar {kind}' role='progressbar' aria-valuemin='0' aria-valuemax='100' "
+            f"aria-valuenow='{fraction * 100:.0f}'><i style='width:{fraction * 100:.1f}%'></i></div>"
+        )
+        message = f"<pre>{escape(self._message)}</pre>" if self._message else ""
+        hint = ""
+        if self._control is None and state not in _FINISHED:
+            hint = "<div class='wb-note'>Interrupt the kernel (■) to cancel; results so far are kept.</div>"
+        return f"<div class='wb-card'>{head}<div class='wb-progress'>{bar}{kpis}{message}</div>{hint}</div>"
+
+
+def _build_kpis(sample: RunSample) -> str:
+    equity = UNKNOWN
+    if sample.equity is not None:
+        equity = f"{format_decimal(Decimal(sample.equity), 2)} {sample.currency}"
+    is_over = sample.state in _FINISHED
+    simulated = None if sample.simulated_ts_ns is None else sample.simulated_ts_ns
+    values = {
+        "Simulated time, UTC": format_time(simulated),
+        "Events": f"{sample.events:,}",
+        "Events/s": f"{sample.events_per_sec:,.0f}",
+        **({} if is_over else {"Time left": format_duration(sample.eta_secs)}),
+        "Equity": equity,
+        "Open positions": f"{sample.open_positions:,}",
+        "Memory": format_bytes(sample.rss_bytes),
+    }
+    items = "".join(
+        f"<div class='wb-kpi'><span>{escape(label)}</span><b>{escape(text)}</b></div>"
+        for label, text in values.items()
+    )
+    return f"<div class='wb-kpis'>{items}</div>"
+
+
+class _Snapshot:
+    """One state of the view, as IPython displays it."""
+
+    def __init__(self, html: str, text: str) -> None:
+        self._html = html
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
+def _show_buttons(control: RunControl, say: Callable[[str], None]) -> Any:
+    import ipywidgets  # noqa: PLC0415 - only for a run in the background
+    from IPython.display import display  # noqa: PLC0415
+
+    def build(label: str, hint: str, action: Callable[[], object]) -> Any:
+        button = ipywidgets.Button(description=label, tooltip=hint, layout={"width": "96px"})
+
+        def on_click(_: object) -> None:
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - whatever fails, the person who clicked has to see it
+                say(f"{label} failed: {error}")
+
+        button.on_click(on_click)
+        return button
+
+    row = ipywidgets.HBox([
+        build("Pause", "Pause the run", control.pause),
+        build("Resume", "Resume the run", control.resume),
+        build("Cancel", "Cancel the run; its results so far are kept", control.cancel),
+    ])  # fmt: skip
+    return display(row, display_id=True)

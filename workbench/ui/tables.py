@@ -1,0 +1,344 @@
+"""HTML tables of a run: headline, metrics with their definitions, costs, trades, facts. All text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from workbench.analysis.definitions import Metric
+from workbench.analysis.display import format_metric
+from workbench.errors import InputError
+from workbench.ui.formats import (
+    UNKNOWN,
+    find_places,
+    format_decimal,
+    format_duration,
+    format_time,
+    shorten,
+    tint,
+)
+from workbench.ui.series import require_columns
+from workbench.ui.view import View
+
+__all__ = ["CostsTable", "FactsTable", "HeadlineStrip", "MetricsTable", "NautilusTable", "TradesTable", "build_card"]
+
+type Definitions = Mapping[str, Mapping[str, str]]
+
+_SIGNED = frozenset(
+    {"total_return", "annualised_return", "max_drawdown", "pnl", "net_pnl", "best_day", "worst_day", "expectancy"}
+    | {"best_trade", "worst_trade", "average_win", "average_loss", "max_drawdown_money", "max_drawdown_intraday"}
+    | {"gross_pnl", "pnl_before_fees"}
+)  # fmt: skip
+
+
+def build_card(title: str, body: str, *, right: str = "") -> str:
+    """Return a card; `title` and `right` are text, `body` is HTML."""
+    aside = f"<span class='r'>{escape(right)}</span>" if right else ""
+    return f"<div class='wb-card'><h3>{escape(title)}{aside}</h3>{body}</div>"
+
+
+def _label(name: str, definitions: Definitions, *, has_hint: bool = True) -> str:
+    definition = definitions.get(name, {})
+    text = escape(definition.get("label") or name.replace("_", " ").capitalize())
+    hint = definition.get("text", "")
+    if definition.get("source"):
+        hint = f"{hint} Source: {definition['source']}."
+    return f"<abbr title='{escape(hint, quote=True)}'>{text}</abbr>" if hint and has_hint else text
+
+
+def _value(name: str, metric: Metric) -> str:
+    """Return a value as HTML: signed and tinted where it is a gain or a loss, with the reason where it is unknown."""
+    if metric["value"] is None:
+        reason = escape(metric["reason"] or "not known", quote=True)
+        return f"<abbr class='mute' title='{reason}'>{UNKNOWN}</abbr>"
+    text = escape(format_metric(metric))
+    if name not in _SIGNED:
+        return text
+    number = Decimal(str(metric["value"]))
+    sign = "+" if number > 0 else ""
+    return f"<span class='{tint(number)}'>{sign}{text}</span>"
+
+
+class HeadlineStrip(View):
+    """
+    The few numbers that a reader looks for first.
+
+    Parameters
+    ----------
+    headline : Mapping of str to Metric
+        ``metrics.json``'s ``headline``.
+    definitions : Mapping
+        ``metrics.json``'s ``definitions``, shown on hover.
+    names : sequence of str, optional
+        Which to show.
+
+    """
+
+    DEFAULT = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
+    _SHORT: Mapping[str, str] = {"total_return": "Return", "max_drawdown": "Max drawdown", "sharpe": "Sharpe"}
+
+    def __init__(
+        self, headline: Mapping[str, Metric], definitions: Definitions, *, names: Sequence[str] = DEFAULT
+    ) -> None:
+        self._headline = headline
+        self._definitions = definitions
+        self._names = names
+
+    def __repr__(self) -> str:
+        parts = [f"{name} {format_metric(self._get(name))}" for name in self._names]
+        return f"HeadlineStrip({', '.join(parts)})"
+
+    def _get(self, name: str) -> Metric:
+        unknown = Metric(value=None, unit="ratio", reason="the run has no such number")
+        return self._headline.get(name, unknown)
+
+    def build_html(self) -> str:
+        """Return one column per number; an unknown one says why in place of a value."""
+        return f"<div class='wb-kpis'>{''.join(self._build_kpi(name) for name in self._names)}</div>"
+
+    def _build_kpi(self, name: str) -> str:
+        metric = self._get(name)
+        definition = dict(self._definitions.get(name, {}))
+        definition["label"] = self._SHORT.get(name, definition.get("label", ""))
+        label = _label(name, {name: definition})
+        why = f"<small>{escape(metric['reason'] or '')}</small>" if metric["value"] is None else ""
+        return f"<div class='wb-kpi'><span>{label}</span><b>{_value(name, metric)}</b>{why}</div>"
+
+
+class MetricsTable(View):
+    """
+    Numbers with their definitions on hover.
+
+    Parameters
+    ----------
+    metrics : Mapping of str to Metric
+        Name -> value, unit and, where there is no value, the reason.
+    definitions : Mapping
+        Name -> label, text and source.
+    title : str
+        The title of the card.
+
+    """
+
+    def __init__(self, metrics: Mapping[str, Metric], definitions: Definitions, *, title: str = "Metrics") -> None:
+        self._metrics = metrics
+        self._definitions = definitions
+        self._title = title
+
+    def __repr__(self) -> str:
+        return f"MetricsTable({len(self._metrics)} metrics)"
+
+    def build_html(self) -> str:
+        """Return the table as a card."""
+        if not self._metrics:
+            return build_card(self._title, "<div class='wb-empty'>No metrics in this run.</div>")
+        rows = "".join(
+            f"<tr><td>{_label(name, self._definitions)}</td><td class='n'>{_value(name, metric)}</td></tr>"
+            for name, metric in self._metrics.items()
+        )
+        return build_card(self._title, f"<table><tbody>{rows}</tbody></table>", right="definition on hover")
+
+
+class CostsTable(View):
+    """
+    The way from gross to net PnL.
+
+    Parameters
+    ----------
+    costs : Mapping of str to Metric
+        ``metrics.json``'s ``costs``. A cost is positive where it was paid, so it is shown as a deduction.
+    definitions : Mapping
+        Name -> label, text and source.
+
+    """
+
+    def __init__(self, costs: Mapping[str, Metric], definitions: Definitions) -> None:
+        self._costs = costs
+        self._definitions = definitions
+
+    def __repr__(self) -> str:
+        return "CostsTable()"
+
+    def build_html(self) -> str:
+        """Return the table as a card: gross, each deduction, net, and what the costs are per unit traded."""
+        if not self._costs:
+            return build_card("Costs, gross to net", "<div class='wb-empty'>No costs in this run.</div>")
+        rows = [self._build_row("gross_pnl", "total")]
+        rows += [self._build_row(name, "") for name in ("spread", "slippage", "fees", "funding")]
+        rows.append(self._build_row("net_pnl", "total"))
+        rows += [self._build_row(name, "") for name in ("turnover", "cost_rate", "breakeven_cost")]
+        rows += [self._build_row(name, "") for name in ("fills_taker", "fills_maker")]
+        return build_card("Costs, gross to net", f"<table><tbody>{''.join(rows)}</tbody></table>")
+
+    def _build_row(self, name: str, kind: str) -> str:
+        metric = self._costs.get(name)
+        if metric is None:
+            return ""
+        value = _value(name, metric)
+        if name in ("spread", "slippage", "fees", "funding"):
+            if metric["value"] is None:
+                reason = escape(metric["reason"] or "not known")
+                return f"<tr><td>{_label(name, self._definitions)}</td><td class='why'>{reason}</td></tr>"
+            paid = -Decimal(str(metric["value"]))
+            text = format_metric(Metric(value=str(paid), unit=metric["unit"], reason=None))
+            value = f"<span class='{tint(paid)}'>{'+' if paid > 0 else ''}{escape(text)}</span>"
+        return f"<tr class='{kind}'><td>{_label(name, self._definitions)}</td><td class='n'>{value}</td></tr>"
+
+
+class FactsTable(View):
+    """
+    Plain facts of a run: name and text.
+
+    Parameters
+    ----------
+    facts : Mapping of str to str
+        Name -> text.
+    title : str
+        The title of the card.
+
+    """
+
+    def __init__(self, facts: Mapping[str, str], *, title: str) -> None:
+        self._facts = facts
+        self._title = title
+
+    def __repr__(self) -> str:
+        return f"FactsTable({self._title})"
+
+    def build_html(self) -> str:
+        """Return the facts as a card."""
+        if not self._facts:
+            return build_card(self._title, "<div class='wb-empty'>Nothing recorded.</div>")
+        rows = "".join(f"<dt>{escape(key)}</dt><dd>{_fact(text)}</dd>" for key, text in self._facts.items())
+        return build_card(self._title, f"<dl class='wb-facts'>{rows}</dl>")
+
+
+def _fact(text: str) -> str:
+    is_hash = len(text) >= 32 and text.isalnum()
+    return shorten(text, most=17) if is_hash else escape(text)
+
+
+class TradesTable(View):
+    """
+    The trades of a run, and a plain statement of how many there are.
+
+    Parameters
+    ----------
+    trades : pandas.DataFrame
+        As `workbench.analysis.trades.build_trades` returns them.
+    currency : str
+        The reporting currency.
+    first, last : int
+        How many of the earliest and of the latest trades are shown.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a count is negative.
+
+    """
+
+    _COLUMNS = ("entry_time", "exit_time", "instrument_id", "side", "quantity", "entry_price", "exit_price",
+                "held", "net_pnl", "fees")  # fmt: skip
+
+    def __init__(self, trades: pd.DataFrame, currency: str, *, first: int = 10, last: int = 10) -> None:
+        require_columns(trades, self._COLUMNS, "the trades frame")
+        if first < 0 or last < 0:
+            raise InputError(f"first is {first}, last is {last}", expected="0 or more")
+        self._trades = trades
+        self._currency = currency
+        self._first = first
+        self._last = last
+
+    def __repr__(self) -> str:
+        return f"TradesTable({len(self._trades):,} trades)"
+
+    def build_html(self) -> str:
+        """Return the table as a card."""
+        count = len(self._trades)
+        if count == 0:
+            body = "<div class='wb-empty'>No trades: the strategy opened no position in this run.</div>"
+            return build_card("Trades", body)
+        head, tail = self._trades.iloc[: self._first], self._trades.iloc[max(self._first, count - self._last) :]
+        hidden = count - len(head) - len(tail)
+        rows = self._build_rows(head)
+        if hidden:
+            rows += f"<tr class='group'><td colspan='9'>{hidden:,} more, not shown here</td></tr>"
+        rows += self._build_rows(tail)
+        heads = ("entry, UTC", "side", "instrument"), ("quantity", "entry", "exit", "held", f"fees, {self._currency}",
+                                                       f"net PnL, {self._currency}")  # fmt: skip
+        header = "".join(f"<th>{escape(h)}</th>" for h in heads[0])
+        header += "".join(f"<th class='n'>{escape(h)}</th>" for h in heads[1])
+        shown = f"all {count:,}" if not hidden else f"first {len(head):,} and last {len(tail):,} of {count:,}"
+        body = f"<div class='wb-scroll'><table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
+        return build_card("Trades", body, right=shown)
+
+    def _build_rows(self, part: pd.DataFrame) -> str:
+        # Each instrument has its own precision: taken from all of its trades, so that its rows align.
+        return "".join(self._build_row(row) for row in part[list(self._COLUMNS)].itertuples(index=False))
+
+    def _places(self, instrument_id: Any) -> tuple[int, int]:
+        cache: dict[Any, tuple[int, int]] = self.__dict__.setdefault("_place_cache", {})
+        if instrument_id not in cache:
+            own = self._trades[self._trades["instrument_id"] == instrument_id]
+            prices: Iterable[Any] = [*own["entry_price"], *own["exit_price"]]
+            cache[instrument_id] = find_places(prices), find_places(own["quantity"], default=0)
+        return cache[instrument_id]
+
+    def _build_row(self, row: Any) -> str:
+        price, size = self._places(row.instrument_id)
+        is_open = row.exit_time is pd.NaT
+        held = "open" if is_open else format_duration(row.held.total_seconds())
+        cells = [
+            f"<td class='n' style='text-align:left'>{format_time(row.entry_time)}</td>",
+            f"<td>{escape(str(row.side))}</td>",
+            f"<td>{shorten(row.instrument_id, most=22)}</td>",
+            *(f"<td class='n'>{text}</td>" for text in (
+                format_decimal(row.quantity, size), format_decimal(row.entry_price, price),
+                format_decimal(row.exit_price, price), held, format_decimal(row.fees, 2),
+            )),
+            f"<td class='n {tint(row.net_pnl)}'>{format_decimal(row.net_pnl, 2, is_signed=True)}</td>",
+        ]  # fmt: skip
+        return f"<tr>{''.join(cells)}</tr>"
+
+
+class NautilusTable(View):
+    """
+    Nautilus's own statistics, unchanged, under their own heading.
+
+    Parameters
+    ----------
+    statistics : Mapping
+        ``metrics.json``'s ``nautilus``: ``pnls`` (currency -> name -> value), ``returns`` and ``general``.
+
+    """
+
+    def __init__(self, statistics: Mapping[str, Any]) -> None:
+        self._statistics = statistics
+
+    def __repr__(self) -> str:
+        return "NautilusTable()"
+
+    def build_html(self) -> str:
+        """Return the table as a card."""
+        groups: list[tuple[str, Mapping[str, Any]]] = [
+            (f"PnL, {currency}", values) for currency, values in (self._statistics.get("pnls") or {}).items()
+        ]
+        groups += [(name.capitalize(), self._statistics.get(name) or {}) for name in ("returns", "general")]
+        rows = "".join(_build_group(name, values) for name, values in groups if values)
+        title = "As nautilus reports it"
+        if not rows:
+            return build_card(title, "<div class='wb-empty'>No statistics in this run.</div>")
+        return build_card(title, f"<table><tbody>{rows}</tbody></table>", right="unchanged")
+
+
+def _build_group(name: str, values: Mapping[str, Any]) -> str:
+    head = f"<tr class='group'><td colspan='2'>{escape(name)}</td></tr>"
+    return head + "".join(
+        f"<tr><td>{escape(str(label))}</td><td class='n'>{escape(UNKNOWN if value is None else str(value))}</td></tr>"
+        for label, value in values.items()
+    )
