@@ -27,6 +27,7 @@ __all__ = [
     "build_run_config",
     "load_run_config",
     "normalise_run_config",
+    "override_run_config",
     "parse_run_config",
     "redact_run_config",
 ]
@@ -85,6 +86,48 @@ def parse_run_config(text: bytes | str, *, origin: str = "the configuration") ->
         # Raised by nautilus's own types while they are built from their strings
         raise ConfigError(f"{origin}: {e}", expected="values that nautilus_trader accepts") from e
     return config
+
+
+def override_run_config(config: BacktestRunConfig, overrides: dict[str, Any]) -> BacktestRunConfig:
+    """
+    Return the configuration with some values changed.
+
+    Parameters
+    ----------
+    config : BacktestRunConfig
+        The configuration.
+    overrides : dict
+        New values by path, such as ``engine.strategies.0.config.fast_ema_period``.
+
+    Raises
+    ------
+    ConfigError
+        If a path leads nowhere, or the changed configuration is not valid.
+
+    """
+    plain = json.loads(config.json())
+    for path, value in overrides.items():
+        *parents, last = path.split(".")
+        place = plain
+        for name in parents:
+            place = _step(place, name, path)
+        if not (isinstance(place, dict) or _is_index(place, last)):
+            raise ConfigError(f"the override {path!r} leads nowhere at {last!r}")
+        place[int(last) if isinstance(place, list) else last] = value
+    return parse_run_config(json.dumps(plain), origin="the overrides")
+
+
+def _step(place: Any, name: str, path: str) -> Any:
+    if isinstance(place, dict) and name in place:
+        return place[name]
+    if _is_index(place, name):
+        return place[int(name)]
+    expected = ", ".join(place) if isinstance(place, dict) else "an index of the list"
+    raise ConfigError(f"the override {path!r} leads nowhere at {name!r}", expected=expected)
+
+
+def _is_index(place: Any, name: str) -> bool:
+    return isinstance(place, list) and name.isdecimal() and int(name) < len(place)
 
 
 def redact_run_config(config: BacktestRunConfig) -> dict[str, Any]:

@@ -136,6 +136,9 @@ class _Run:
             venues=[
                 msgspec.structs.replace(v, modules=[*(v.modules or []), tap]) for v in self._config.venues
             ],
+            # As a class: where `data_cls` is a name, nautilus's one-shot loader forgets `bar_types` and loads
+            # every bar of the catalog (`BacktestDataConfig.query` compares with `is Bar`).
+            data=[msgspec.structs.replace(d, data_cls=d.data_type) for d in self._config.data],
             chunk_size=chunk_size,
             dispose_on_completion=False,
             raise_exception=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import pandas as pd
 from nautilus_trader.backtest.config import BacktestRunConfig
 
@@ -56,6 +57,12 @@ class Run:
     def path(self) -> Path:
         """Return the run directory."""
         return self._directory.path
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest as plain values."""
+        plain: dict[str, Any] = msgspec.to_builtins(self.record)
+        return plain
 
     @property
     def config(self) -> dict[str, Any]:
@@ -215,11 +222,18 @@ class ActiveRun:
             outcome = self._worker.run(_TASK, self._spec, on_progress=self._note, limits=self._limits)
             if not self._directory.is_finished:
                 _write_end(self._directory, self._spec, outcome)
+            self._note_end(self._directory.read_manifest())
         except BaseException as e:  # noqa: BLE001 - raised again where somebody waits
             self._error = e
         finally:
             if self._is_worker_ours:
                 self._worker.close()
+
+    def _note_end(self, record: RunRecord) -> None:
+        fraction = 1.0 if record.state == JobState.COMPLETED else self._progress.fraction
+        self._note(
+            msgspec.structs.replace(self._progress, state=record.state, fraction=fraction, eta_secs=None)
+        )
 
     def _note(self, progress: Progress) -> None:
         self._progress = progress

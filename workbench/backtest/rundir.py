@@ -78,7 +78,7 @@ class RunDirectory:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write `value` as JSON: a temporary file, fsync, rename."""
-        self._write(name, json.dumps(value, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n")
+        self._write(name, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n")
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write `table` as ``<name>.parquet``: a temporary file, fsync, rename."""

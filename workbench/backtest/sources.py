@@ -33,6 +33,7 @@ __all__ = [
     "SourceModule",
     "build_strategy_config",
     "capture_class",
+    "capture_config_files",
     "capture_file",
     "check_strategies",
     "sources_path",
@@ -314,6 +315,34 @@ def _encode(config: StrategyConfig | dict[str, Any]) -> dict[str, Any]:
         return config
     plain: dict[str, Any] = msgspec.json.decode(config.json())
     return plain
+
+
+def capture_config_files(config: BacktestRunConfig, runs: Path) -> BacktestRunConfig:
+    """
+    Return the configuration with every strategy that is named by file (``path/to/file.py:Class``) captured.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    ConfigError
+        If it cannot stand alone.
+
+    """
+    if config.engine is None:
+        return config
+    strategies = []
+    for strategy in config.engine.strategies:
+        names = {}
+        for field in ("strategy_path", "config_path"):
+            module, _, name = getattr(strategy, field).rpartition(":")
+            if module.endswith(".py"):
+                captured = capture_file(Path(module))
+                captured.write(sources_path(runs))
+                names[field] = f"{captured.name}:{name}"
+        strategies.append(msgspec.structs.replace(strategy, **names))
+    engine = msgspec.structs.replace(config.engine, strategies=strategies)
+    return msgspec.structs.replace(config, engine=engine)
 
 
 def check_strategies(config: BacktestRunConfig, runs: Path) -> None:

@@ -40,8 +40,12 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "v", "vol", "base_volume", "tick_volume", "tickvol", "tickqty"),
     "bid": ("bid", "bid_price", "bidprice", "best_bid", "best_bid_price", "b"),
     "ask": ("ask", "ask_price", "askprice", "best_ask", "best_ask_price", "offer", "a"),
-    "bid_size": ("bid_size", "bidsize", "bid_qty", "bid_quantity", "bid_volume", "bidvolume", "bid_amount", "best_bid_qty"),
-    "ask_size": ("ask_size", "asksize", "ask_qty", "ask_quantity", "ask_volume", "askvolume", "ask_amount", "best_ask_qty"),
+    "bid_size": (
+        "bid_size", "bidsize", "bid_qty", "bid_quantity", "bid_volume", "bidvolume", "bid_amount", "best_bid_qty",
+    ),
+    "ask_size": (
+        "ask_size", "asksize", "ask_qty", "ask_quantity", "ask_volume", "askvolume", "ask_amount", "best_ask_qty",
+    ),
     "price": ("price", "last", "last_price", "trade_price", "px", "p"),
     "size": ("size", "quantity", "qty", "amount", "volume", "last_qty", "trade_size", "q"),
     "side": ("side", "aggressor_side", "taker_side", "direction", "trade_side"),

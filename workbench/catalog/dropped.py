@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -56,7 +57,8 @@ class DroppedRows:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
 
     def add(self, batch: SourceBatch, flaws: RowFlaws) -> None:
@@ -74,12 +76,16 @@ class DroppedRows:
         for row in rows:
             self._write({self._row_word: row.number, "reason": FlawKind.RAGGED.text, "text": row.text})
 
+    def seal(self) -> None:
+        """Bring the record to the disk: what can fail, fails before the data are in their place."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
     def keep(self, file: Path) -> Path | None:
         """Keep the record of what was left out of a file of the catalog; return where, if there is one."""
         if self._file is None:
             return None
-        self._file.flush()
-        os.fsync(self._file.fileno())
         path = ledger_path(self._catalog, file, "dropped", ".jsonl")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary.replace(path)

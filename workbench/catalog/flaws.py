@@ -96,7 +96,8 @@ class RowFlaws:
     @property
     def sound(self) -> NDArray[np.bool_]:
         """Return True for each row without a flaw."""
-        return self.codes == 0
+        sound: NDArray[np.bool_] = self.codes == 0
+        return sound
 
 
 class FlawTally:

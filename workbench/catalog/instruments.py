@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
+from workbench.catalog.currencies import find_currency, split_symbol
 from workbench.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from nautilus_trader.model.identifiers import InstrumentId
     from nautilus_trader.model.instruments import Instrument
-    from nautilus_trader.model.objects import Currency
 
 __all__ = [
     "DEFAULTS",
@@ -80,8 +80,6 @@ DEFAULTS: dict[InstrumentKind, InstrumentDefaults] = {
     "future": InstrumentDefaults("0.00002", "0.00002", "0.1", "0.1", 0, "0.2 bp commission, 10 % margin"),
 }
 """The defaults of each kind."""
-
-_CRYPTO_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "BNB")
 
 
 def build_instrument(
@@ -154,9 +152,9 @@ def build_instrument(
     identifier = parse_instrument_id(instrument_id)
     symbol = identifier.symbol.value
     if kind in ("fx_pair", "crypto_spot", "crypto_perpetual"):
-        base, quote = _split_symbol(symbol, kind, base_currency, quote_currency)
+        base, quote = split_symbol(symbol, base_currency, quote_currency, strict=kind == "fx_pair")
     else:
-        base, quote = None, _currency(quote_currency or "USD", strict=True)
+        base, quote = None, find_currency(quote_currency or "USD", strict=True)
     precision = _price_precision(kind, price_precision, price_increment, quote.code)
     sizes = defaults.size_precision if size_precision is None else size_precision
     if sizes is None:
@@ -195,7 +193,7 @@ def build_instrument(
     else:
         values |= {"currency": quote.code, "lot_size": lot_size or "1"}
     if kind == "crypto_perpetual":
-        settlement = _currency(settlement_currency or quote.code, strict=False).code
+        settlement = find_currency(settlement_currency or quote.code, strict=False).code
         inverse = base is not None and settlement == base.code
         values |= {"settlement_currency": settlement, "is_inverse": inverse, "lot_size": lot_size or "1"}
     if kind == "future":
@@ -362,44 +360,6 @@ def _future_values(
         "expiration_ns": _nanos("expiration", expiration or ""),
         "exchange": None,
     }
-
-
-def _split_symbol(
-    symbol: str, kind: InstrumentKind, base: str | None, quote: str | None
-) -> tuple[Currency, Currency]:
-    strict = kind == "fx_pair"
-    if base is None or quote is None:
-        plain = symbol.split(".")[0].removesuffix("-PERP").removesuffix("_PERP")
-        separator = next((mark for mark in "/-_" if mark in plain), None)
-        if separator is not None:
-            first, _, second = plain.partition(separator)
-        elif strict:
-            first, second = plain[:3], plain[3:]
-        else:
-            second = next((code for code in _CRYPTO_QUOTES if plain.endswith(code) and plain != code), "")
-            first = plain.removesuffix(second)
-        base, quote = base or first, quote or second
-    if not base or not quote:
-        raise InputError(
-            f"the symbol {symbol!r} does not tell its currencies",
-            expected="BASE/QUOTE, such as GBP/USD or BTC/USDT",
-            advice="add --base-currency and --quote-currency",
-        )
-    return _currency(base, strict=strict), _currency(quote, strict=strict)
-
-
-def _currency(code: str, *, strict: bool) -> Currency:
-    from nautilus_trader.model.objects import Currency
-
-    sound = code.isascii() and code.isalnum()
-    currency = Currency.from_str(code, strict=strict) if sound else None
-    if currency is None:
-        raise InputError(
-            f"{code!r} is no currency that nautilus knows",
-            expected="a code such as USD",
-            advice="fix the symbol",
-        )
-    return currency
 
 
 def _unit(precision: int) -> str:

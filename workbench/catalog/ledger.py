@@ -61,7 +61,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     footer_sha256: str
     source: str = ""
     decisions: tuple[str, ...] = ()
-    dropped: dict[str, int] = {}  # noqa: RUF012 (msgspec copies a mutable default)
+    dropped: dict[str, int] = {}
 
 
 def ledger_path(catalog: Path, file: Path, kind: str, suffix: str) -> Path:

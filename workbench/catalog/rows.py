@@ -98,6 +98,8 @@ class RowParser:
     ----------
     noisy_floats : int
         How many floats were taken for the decimal next to them.
+    most_decimals : dict[FlawKind, int]
+        The most decimals among prices, and among sizes, that do not fit their precision.
     least_step_ns : int or None
         The shortest time between two sound rows with different times.
 
@@ -111,6 +113,7 @@ class RowParser:
         self._last_ns: int | None = None
         self._at_last = 0
         self.noisy_floats = 0
+        self.most_decimals: dict[FlawKind, int] = {}
         self.least_step_ns: int | None = None
 
     def parse(self, rows: pa.RecordBatch, flaws: RowFlaws) -> pa.RecordBatch:
@@ -223,11 +226,10 @@ class RowParser:
         self, rows: pa.RecordBatch, field: str, precision: int, flaws: RowFlaws, misfit: FlawKind
     ) -> NDArray[np.int64]:
         column = rows.column(self._name(field))
-        ticks, noisy = parse_ticks(
-            column, precision, flaws, misfit=misfit, decimal_mark=self._rules.decimal_mark
-        )
-        self.noisy_floats += noisy
-        return ticks
+        parsed = parse_ticks(column, precision, flaws, misfit=misfit, decimal_mark=self._rules.decimal_mark)
+        self.noisy_floats += parsed.noisy
+        self.most_decimals[misfit] = max(self.most_decimals.get(misfit, 0), parsed.most_decimals)
+        return parsed.ticks
 
     def _sides(self, rows: pa.RecordBatch, flaws: RowFlaws) -> NDArray[np.uint8]:
         column, words = self._column(rows, "side"), _SIDES

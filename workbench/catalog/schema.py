@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +10,8 @@ import pyarrow.parquet as pq
 from workbench.errors import CatalogError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workbench.catalog.columns import DataType
 
 __all__ = [
@@ -76,7 +77,8 @@ def dataset_directory(catalog: Path, data_type: DataType, identifier: str) -> Pa
     """Return the directory that holds a dataset's files."""
     from nautilus_trader.persistence.funcs import urisafe_identifier
 
-    return catalog / "data" / DIRECTORIES[data_type] / urisafe_identifier(identifier)
+    name: str = urisafe_identifier(identifier)
+    return catalog / "data" / DIRECTORIES[data_type] / name
 
 
 def build_file_name(start_ns: int, end_ns: int) -> str:

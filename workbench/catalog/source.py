@@ -337,7 +337,7 @@ class ParquetSource:
 
     def fraction(self) -> float:
         """Return how much of the file has been read, from 0 to 1."""
-        return self._rows_read / max(1, self._file.metadata.num_rows)
+        return self._rows_read / max(1, int(self._file.metadata.num_rows))
 
 
 def _without_blank_rows(batch: pa.RecordBatch, numbers: NDArray[np.int64]) -> SourceBatch:

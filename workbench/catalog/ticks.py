@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from workbench.catalog.flaws import RowFlaws
 
-__all__ = ["FLOAT_NOISE_ULPS", "parse_ticks"]
+__all__ = ["FLOAT_NOISE_ULPS", "TickColumn", "parse_ticks"]
 
 FLOAT_NOISE_ULPS = 4
 """
@@ -31,6 +32,26 @@ _MAX_EXACT = 2**53
 _MAX_DIGITS = 38
 
 
+class TickColumn(msgspec.Struct, frozen=True):
+    """
+    A parsed column.
+
+    Attributes
+    ----------
+    ticks : numpy.ndarray of int64
+        Values in units of ``10 ** -precision``; 0 where a row is flawed.
+    noisy : int
+        How many floats were within :data:`FLOAT_NOISE_ULPS` of a decimal, but not that decimal.
+    most_decimals : int
+        The most decimals among the values that do not fit the precision, 0 if all fit.
+
+    """
+
+    ticks: NDArray[np.int64]
+    noisy: int = 0
+    most_decimals: int = 0
+
+
 def parse_ticks(
     column: pa.Array,
     precision: int,
@@ -38,7 +59,7 @@ def parse_ticks(
     *,
     misfit: FlawKind,
     decimal_mark: str = ".",
-) -> tuple[NDArray[np.int64], int]:
+) -> TickColumn:
     """
     Parse a column of numbers into integer ticks, never through a rounding.
 
@@ -57,10 +78,7 @@ def parse_ticks(
 
     Returns
     -------
-    numpy.ndarray of int64
-        Values in units of ``10 ** -precision``.
-    int
-        How many floats were within :data:`FLOAT_NOISE_ULPS` of a decimal, but not that decimal.
+    TickColumn
 
     """
     if pa.types.is_dictionary(column.type):
@@ -73,12 +91,12 @@ def parse_ticks(
     elif not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         # Smaller floats print their shortest decimal, which is what their author meant.
         column = column.cast(pa.string())
-    return _from_text(column, precision, flaws, misfit, decimal_mark), 0
+    return _from_text(column, precision, flaws, misfit, decimal_mark)
 
 
 def _from_text(
     column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind, decimal_mark: str
-) -> NDArray[np.int64]:
+) -> TickColumn:
     if decimal_mark != ".":
         # A point in such a file groups thousands: leave it, so that the row is refused.
         column = pc.replace_substring(pc.replace_substring(column, ".", "?"), decimal_mark, ".")
@@ -86,11 +104,14 @@ def _from_text(
     try:
         decimals = column.cast(target)
     except pa.ArrowInvalid:
-        decimals = _cast_soundly(column, target, flaws, misfit)
-    return _to_int64(decimals, flaws)
+        decimals, most_decimals = _cast_soundly(column, target, flaws, misfit)
+        return TickColumn(_to_int64(decimals, flaws), most_decimals=most_decimals)
+    return TickColumn(_to_int64(decimals, flaws))
 
 
-def _cast_soundly(column: pa.Array, target: pa.DataType, flaws: RowFlaws, misfit: FlawKind) -> pa.Array:
+def _cast_soundly(
+    column: pa.Array, target: pa.DataType, flaws: RowFlaws, misfit: FlawKind
+) -> tuple[pa.Array, int]:
     """Cast what can be cast and mark the rest, when casting the whole column at once failed."""
     text = pc.utf8_trim_whitespace(column)
     missing = _true(pc.or_kleene(pc.is_null(text), pc.equal(text, "")))
@@ -103,12 +124,20 @@ def _cast_soundly(column: pa.Array, target: pa.DataType, flaws: RowFlaws, misfit
     # Zeros at the end carry no value: "1.500" fits one decimal.
     fits = rf"^[+-]?\d*(\.\d{{0,{target.scale}}}0*)?$"
     fit = number & ~wide & _true(pc.match_substring_regex(text, f"{fits}|[eE]"))
-    flaws.mark(number & ~wide & ~fit, misfit)
+    unfit = number & ~wide & ~fit
+    flaws.mark(unfit, misfit)
+    most_decimals = _count_decimals(text.filter(pa.array(unfit)))
     plain = pc.if_else(pa.array(fit), text, None)
     try:
-        return plain.cast(target)
+        return plain.cast(target), most_decimals
     except pa.ArrowInvalid:
-        return _cast_by_halves(plain, target, flaws, misfit)
+        return _cast_by_halves(plain, target, flaws, misfit), most_decimals
+
+
+def _count_decimals(text: pa.Array) -> int:
+    """Return the most decimals among plain numbers, without zeros at the end."""
+    decimals = pc.replace_substring_regex(text, r"^[^.]*\.?(\d*?)0*$", r"\1")
+    return pc.max(pc.binary_length(decimals)).as_py() or 0
 
 
 def _cast_by_halves(column: pa.Array, target: pa.DataType, flaws: RowFlaws, misfit: FlawKind) -> pa.Array:
@@ -133,9 +162,7 @@ def _cast_by_halves(column: pa.Array, target: pa.DataType, flaws: RowFlaws, misf
     return pa.concat_arrays(pieces)
 
 
-def _from_floats(
-    column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind
-) -> tuple[NDArray[np.int64], int]:
+def _from_floats(column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind) -> TickColumn:
     flaws.mark(_is_null(column), FlawKind.NUMBER_MISSING)
     values: NDArray[np.float64] = column.to_numpy(zero_copy_only=False)
     finite = np.isfinite(values)
@@ -155,8 +182,10 @@ def _from_floats(
     noisy = ~exact & (np.abs(nearest - values) <= FLOAT_NOISE_ULPS * np.spacing(np.abs(values)))
     # Noise can only be told from decimals where a tick is far wider than the noise.
     noisy &= np.abs(rounded) < _MAX_EXACT / (64 * FLOAT_NOISE_ULPS)
-    flaws.mark(~exact & ~noisy, misfit)
-    return rounded.astype(np.int64), int(noisy.sum())
+    unfit = ~exact & ~noisy
+    flaws.mark(unfit, misfit)
+    most_decimals = _count_decimals(column.filter(pa.array(unfit)).cast(pa.string())) if unfit.any() else 0
+    return TickColumn(rounded.astype(np.int64), int(noisy.sum()), most_decimals)
 
 
 def _to_int64(decimals: pa.Array, flaws: RowFlaws) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ _DATE_ONLY = r"^\d{4}[-./]?\d{2}[-./]?\d{2}$"
 # What data vendors write besides ISO 8601: 20120201 000000, 20120201 00:00:00.123, 2012.02.01 00:00
 _COMPACT = (
     r"^(\d{4})[-./]?(\d{2})[-./]?(\d{2})(?:[ T](\d{2}):?(\d{2})(?::?(\d{2})(?:[.,]?(\d{1,9}))?)?)?"
-    r"(?: ?([zZ]|[+-]\d{2}:?\d{2}))?$"
+    r"(?: ?([zZ]|[+-]\d{2}(?::?\d{2})?))?$"
 )
 
 
@@ -188,7 +188,8 @@ def _stated(
 
 def _plausible_unit(text: str) -> TimeUnit:
     size = abs(float(text)) if text else 0.0
-    return next((unit for unit, limit in (("s", 1e11), ("ms", 1e14), ("us", 1e17)) if size < limit), "ns")  # type: ignore[return-value]
+    limits: tuple[tuple[TimeUnit, float], ...] = (("s", 1e11), ("ms", 1e14), ("us", 1e17))
+    return next((unit for unit, limit in limits if size < limit), "ns")
 
 
 def parse_times(

@@ -120,7 +120,9 @@ class DatasetWriter:
     ) -> None:
         # The Parquet writer would write a footer when it is collected: it has nothing to write any more.
         self._parquet.is_open = False
-        self._file.close()
+        # On a full disk closing tries once more to write what is left, and fails once more.
+        with suppress(OSError):
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
         if not self._committed:
             for directory in self._made:

@@ -1,1 +1,3 @@
-"""TODO."""
+"""The command line: ``workbench ...``."""
+
+from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Components for notebooks and reports: they are given frames, and have a form that needs neither kernel nor network."""
+"""Components for notebooks and reports: given frames, with a form that needs neither kernel nor network."""
 
 from __future__ import annotations
 

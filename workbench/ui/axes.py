@@ -48,7 +48,9 @@ def build_time_figures(
 
     """
     span = max(end - start, 1000.0)
-    shared = Range1d(start, start + span, bounds=(start - span * 0.02, start + span * 1.02), min_interval=1000.0)
+    shared = Range1d(
+        start, start + span, bounds=(start - span * 0.02, start + span * 1.02), min_interval=1000.0
+    )
     upright = Span(dimension="height", line_width=1, line_dash="dotted")
     paint(upright, line_color="mute")
     figures = []
@@ -69,7 +71,9 @@ def build_time_figures(
         level = Span(dimension="width", line_width=1, line_dash="dotted")
         paint(level, line_color="mute")
         wheel = WheelZoomTool(dimensions="width")
-        plot.add_tools(CrosshairTool(overlay=[level, upright]), PanTool(dimensions="width"), wheel, ResetTool())
+        plot.add_tools(
+            CrosshairTool(overlay=[level, upright]), PanTool(dimensions="width"), wheel, ResetTool()
+        )
         plot.toolbar.active_scroll = wheel
         plot.yaxis.formatter = CustomJSTickFormatter(code=_TICKS_JS, args={"unit": unit})
         plot.yaxis.ticker.desired_num_ticks = 5 if height > 150 else 3

@@ -118,9 +118,11 @@
 
   // ---- detail by zoom: candles when few bars are visible, markers small and faint when there are many
   const setDetail = (doc, spec) => {
-    const {start, end} = doc.get_model_by_name(spec.figure).x_range;
+    const figure = doc.get_model_by_name(spec.figure), {start, end} = figure.x_range;
     if (spec.candles) {
       const xs = column(doc, spec.candles.source, "ts"), few = lower(xs, end) - lower(xs, start) <= spec.candles.most;
+      const width = Math.max(1, spec.candles.width * (figure.properties.inner_width.is_unset ? 1000 : figure.inner_width) / (end - start));
+      for (const name of spec.candles.bodies) doc.get_model_by_name(name).line_width = {value: width};
       for (const name of spec.candles.show) doc.get_model_by_name(name).visible = few;
       for (const name of spec.candles.hide) doc.get_model_by_name(name).visible = !few;
     }
@@ -128,7 +130,7 @@
     for (const m of spec.markers) { const xs = column(doc, m.source, "ts"); count += lower(xs, end) - lower(xs, start) }
     const size = count > 600 ? 4 : count > 150 ? 6 : 9, alpha = count > 600 ? 0.5 : count > 150 ? 0.8 : 1;
     for (const m of spec.markers)
-      doc.get_model_by_name(m.glyph).setv({size: {value: size}, fill_alpha: {value: alpha}});
+      doc.get_model_by_name(m.glyph).setv({size: {value: size}, fill_alpha: {value: alpha}, line_alpha: {value: count > 600 ? 0 : 1}});
     for (const name of spec.spans)
       doc.get_model_by_name(name).setv({line_alpha: {value: alpha * 0.8}, line_width: {value: count > 600 ? 1 : 1.5}});
   };
@@ -202,6 +204,33 @@
     host.addEventListener("wheel", e => { if (!armed) e.stopPropagation() }, {capture: true, passive: true});
   };
 
+  // ---- double click and keys: Home or Escape shows all, + and - zoom, the arrows move
+  const addKeys = (doc, host, names) => {
+    const range = doc.get_model_by_name(names[0]).x_range, {start: first, end: last} = range;
+    const reset = () => range.setv({start: first, end: last});
+    const move = (share, factor) => {
+      const half = Math.min((range.end - range.start) * factor, last - first) / 2;
+      const middle = (range.start + range.end) / 2 + share * 2 * half;
+      const centre = Math.min(Math.max(middle, first + half), last - half);
+      range.setv({start: centre - half, end: centre + half});
+    };
+    const keys = {Home: reset, Escape: reset, "+": () => move(0, 0.7), "=": () => move(0, 0.7), "-": () => move(0, 1 / 0.7),
+                  ArrowLeft: () => move(-0.2, 1), ArrowRight: () => move(0.2, 1)};
+    for (const name of names) doc.get_model_by_name(name).on_event("doubletap", reset);
+    host.tabIndex = 0; host.setAttribute("role", "group");
+    host.setAttribute("aria-label", "Chart; plus and minus zoom in time, arrow keys move, Home shows all");
+    host.addEventListener("keydown", e => {
+      if (!keys[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
+      keys[e.key](); e.preventDefault(); e.stopPropagation();   // not a command of the notebook
+    });
+    // The focus belongs to the whole chart, not to the layer inside of it that takes pointer events.
+    const quiet = el => {
+      for (const layer of el.querySelectorAll(".bk-events")) { layer.removeAttribute("tabindex"); layer.style.outline = "none" }
+      for (const child of el.querySelectorAll("*")) if (child.shadowRoot) quiet(child.shadowRoot);
+    };
+    quiet(host);
+  };
+
   const show = async (host, text) => {
     const {item, data, read, fit, detail, tips} = JSON.parse(await inflate(text));
     if (host.dataset.shown) return;   // the same output, run twice by the page
@@ -216,12 +245,13 @@
     update();
     if (fit && fit.length) {
       const range = doc.get_model_by_name(fit[0].figure).x_range; let waits = false;
-      for (const name of ["start", "end"]) range.properties[name].change.connect(() => {
-        if (waits) return; waits = true; requestAnimationFrame(() => { waits = false; update() });
-      });
+      const later = () => { if (waits) return; waits = true; requestAnimationFrame(() => { waits = false; update() }) };
+      for (const name of ["start", "end"]) range.properties[name].change.connect(later);
+      doc.get_model_by_name(fit[0].figure).properties.inner_width.change.connect(later);
     }
     await add_document_standalone(doc, place, {[root.id]: place});
-    if (read) addReadout(doc, host, read);
+    addReadout(doc, host, read);
+    addKeys(doc, host, read.figures);
     if (tips) addTips(doc, host, tips);
     guardWheel(host);
     live.add({host, doc});

@@ -21,9 +21,9 @@ def find_extremes(
     """
     Return the rows that matter on a screen of `buckets` pixel columns.
 
-    Each bucket is an equal part of the range of `x`. For every column the row of its smallest and of its largest value
-    in a bucket is kept, so that a line through the kept rows covers the same pixels as the whole line. The first and the
-    last row are kept, and one missing value per bucket, so that a gap stays a gap.
+    Each bucket is an equal part of the range of `x`. For every column the row of its smallest and of its largest
+    value in a bucket is kept, so that a line through the kept rows covers the same pixels as the whole line. The first
+    and the last row are kept, and one missing value per bucket, so that a gap stays a gap.
 
     Parameters
     ----------

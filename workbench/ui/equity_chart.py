@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ _BUCKETS = 1_500  # finer than the pixel columns of a 1440 px screen, so that zo
 _EQUITY_PX = 250
 _DRAWDOWN_PX = 110
 _READOUT_PX = 20
+_LABEL_PX = 18
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class EquityCurveChart(View):
         )
 
     def _build_document(self) -> ChartDocument:
-        from bokeh.layouts import column  # noqa: PLC0415 - Bokeh only where a chart is drawn
+        from bokeh.layouts import column
         from bokeh.models import ColumnDataSource, Label
 
         from workbench.ui.axes import build_time_figures
@@ -129,6 +130,7 @@ class EquityCurveChart(View):
         fields: list[dict[str, Any]] = []
         data: dict[str, dict[str, PackedColumn]] = {}
         several = len(self._curves) > 1
+        heights = _spread_labels(self._curves)
         for k, curve in enumerate(self._curves):
             name = f"curve{k}"
             data[name] = {
@@ -142,24 +144,26 @@ class EquityCurveChart(View):
             if several:
                 under = lower.line("ts", "drawdown", source=source, line_width=1.2)
                 paint(under.glyph, line_color=curve.token)
-                last = curve.equity[~np.isnan(curve.equity)]
                 label = Label(
                     x=float(curve.millis[-1]),
-                    y=float(last[-1]) if len(last) else top,
+                    y=heights[k],
                     text=curve.label,
                     text_align="right",
-                    text_baseline="bottom",
-                    y_offset=4,
+                    text_baseline="middle",
+                    x_offset=-4,
                     text_font_size="12px",
                     text_font_style="bold",
+                    background_fill_alpha=0.85,
+                    padding=2,
                 )
-                paint(label, text_color=curve.token)
+                paint(label, text_color=curve.token, background_fill_color="panel")
                 upper.add_layout(label)
             else:
                 area = lower.varea("ts", 0, "drawdown", source=source, fill_alpha=0.3)
                 paint(area.glyph, fill_color="down")
             title = curve.label if several else "Equity"
-            fields.append(_field(title, name, "equity", 2, self.currency, signed=False))
+            field = _field(title, name, "equity", 2, self.currency, signed=False)
+            fields.append({**field, "token": curve.token} if several else field)
             if not several:
                 fields.append(_field("Drawdown", name, "drawdown", 2, "%", signed=True))
         for figure_ in (upper, lower):
@@ -180,9 +184,7 @@ class EquityCurveChart(View):
         )
 
 
-def _field(
-    label: str, source: str, column: str, digits: int, unit: str, *, signed: bool
-) -> dict[str, Any]:
+def _field(label: str, source: str, column: str, digits: int, unit: str, *, signed: bool) -> dict[str, Any]:
     return {
         "label": label,
         "source": source,
@@ -192,6 +194,20 @@ def _field(
         "unit": unit,
         "signed": signed,
     }
+
+
+def _spread_labels(curves: Sequence[_Curve]) -> list[float]:
+    """Return where each curve's label goes: at its last value, moved apart where two would cover each other."""
+    low = min(float(np.nanmin(curve.equity)) for curve in curves)
+    high = max(float(np.nanmax(curve.equity)) for curve in curves)
+    step = (high - low or 1.0) * _LABEL_PX / (_EQUITY_PX * 0.85)
+    ends = [float(curve.equity[~np.isnan(curve.equity)][-1]) for curve in curves]
+    heights = list(ends)
+    placed: list[float] = []
+    for k in sorted(range(len(ends)), key=lambda k: -ends[k]):
+        heights[k] = min([ends[k], *(height - step for height in placed)])
+        placed.append(heights[k])
+    return heights
 
 
 def _find_digits(equity: NDArray[np.float64]) -> int:

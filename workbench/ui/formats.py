@@ -26,7 +26,7 @@ _EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 _MOST_PLACES = 9  # nautilus's standard price precision; averages of prices have more, which say nothing
 
 
-def format_decimal(value: Decimal | float | int | None, places: int, *, is_signed: bool = False) -> str:
+def format_decimal(value: Decimal | float | None, places: int, *, is_signed: bool = False) -> str:
     """
     Return a number with thousands separated, a fixed number of decimals and a real minus sign.
 
@@ -38,9 +38,9 @@ def format_decimal(value: Decimal | float | int | None, places: int, *, is_signe
     '+69.00'
 
     """
-    if value is None or pd.isna(value):
+    exact = _read(value)
+    if exact is None:
         return UNKNOWN
-    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
     rounded = exact.quantize(Decimal(1).scaleb(-places), context=_EXACT)
     if rounded == 0:
         return f"{abs(rounded):,f}"
@@ -50,9 +50,8 @@ def format_decimal(value: Decimal | float | int | None, places: int, *, is_signe
 
 def format_percent(value: float | None, *, is_signed: bool = False, places: int = 2) -> str:
     """Return a fraction as a percentage: 0.0413 is ``+4.13 %``."""
-    if value is None or pd.isna(value):
-        return UNKNOWN
-    return f"{format_decimal(Decimal(repr(float(value))) * 100, places, is_signed=is_signed)} %"
+    exact = _read(value)
+    return UNKNOWN if exact is None else f"{format_decimal(exact * 100, places, is_signed=is_signed)} %"
 
 
 def format_time(value: object, *, has_seconds: bool = False) -> str:
@@ -103,11 +102,18 @@ def find_places(values: Iterable[Decimal | None], *, default: int = 2) -> int:
 
     A value with more than 9 is an average; it does not count.
     """
-    places = [_count_places(value) for value in values if value is not None and not pd.isna(value)]
+    places = [_count_places(value) for value in values if isinstance(value, Decimal) and value.is_finite()]
     sensible = [count for count in places if count <= _MOST_PLACES]
     if sensible:
         return max(sensible)
     return _MOST_PLACES if places else default
+
+
+def _read(value: Decimal | float | None) -> Decimal | None:
+    """Return a number exactly as it prints; ``None`` for a missing one, whether None, NaN, NaT or NA."""
+    if isinstance(value, Decimal):
+        return None if value.is_nan() else value
+    return None if value is None or bool(pd.isna(value)) else Decimal(repr(float(value)))
 
 
 def _count_places(value: Decimal) -> int:
@@ -121,12 +127,13 @@ def shorten(name: object, *, most: int = 14) -> str:
     if len(text) <= most:
         return f"<span class='id'>{escape(text)}</span>"
     head = (most - 1) // 2
-    short = f"{text[:head]}…{text[-(most - 1 - head):]}"
+    short = f"{text[:head]}…{text[-(most - 1 - head) :]}"
     return f"<span class='id' title='{escape(text, quote=True)}'>{escape(short)}</span>"
 
 
 def tint(value: Decimal | float | None) -> str:
     """Return the class of a gain or a loss; colour only underlines the sign that is written."""
-    if value is None or pd.isna(value) or value == 0:
+    exact = _read(value)
+    if exact is None or exact == 0:
         return ""
-    return "up" if value > 0 else "down"
+    return "up" if exact > 0 else "down"

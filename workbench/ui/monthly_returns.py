@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.equity import build_daily_closes
-from workbench.ui.formats import UNKNOWN, format_percent
+from workbench.ui.formats import UNKNOWN, format_percent, format_time
 from workbench.ui.tables import build_card
 from workbench.ui.view import View
 
@@ -89,8 +89,10 @@ class MonthlyReturns(View):
         largest = max(known, default=0.0)
         head = "".join(f"<th>{month}</th>" for month in _MONTHS)
         rows = "".join(self._build_row(year, months, largest) for year, months in years.items())
-        table = f"<table class='months'><thead><tr><th>%</th>{head}<th>Year</th></tr></thead><tbody>{rows}</tbody></table>"
-        note = f"The run covers {self._start:%Y-%m-%d %H:%M} to {self._end:%Y-%m-%d %H:%M} UTC; months at its ends may be partial."
+        head = f"<thead><tr><th>%</th>{head}<th>Year</th></tr></thead>"
+        table = f"<table class='months'>{head}<tbody>{rows}</tbody></table>"
+        span = f"{format_time(self._start)} to {format_time(self._end)} UTC"
+        note = f"The run covers {span}; months at its ends may be partial."
         body = f"<div class='wb-scroll'>{table}</div><div class='wb-note'>{note}</div>"
         return build_card("Monthly returns", body, right="marked to market, at the UTC month's close")
 

@@ -31,10 +31,11 @@ def build_notebook_html(
     """
     Return an executed notebook as a self-contained HTML page.
 
-    nbconvert's ``lab`` template does the cells. Its references to a CDN (RequireJS, MathJax, Mermaid, the widget manager)
-    are left out, and a content security policy bars the page from the network altogether, whatever a cell put into its
-    output. The style sheet and the chart runtime are written once, from whichever cells hold them, so that charts work
-    although cells were run again or outputs deleted. Live widgets have no static form and are left out. Formulas stay TeX.
+    nbconvert's ``lab`` template does the cells. Its references to a CDN (RequireJS, MathJax, Mermaid, the widget
+    manager) are left out, and a content security policy bars the page from the network altogether, whatever a cell put
+    into its output. The style sheet and the chart runtime are written once, whichever cells hold them, so that charts
+    work although cells were run again or outputs deleted. Live widgets have no static form and are left out. Formulas
+    stay TeX.
 
     Parameters
     ----------
@@ -59,8 +60,8 @@ def build_notebook_html(
         If the theme is unknown.
 
     """
-    from nbconvert.exporters import HTMLExporter  # noqa: PLC0415 - slow to import
-    from traitlets.config import Config  # noqa: PLC0415
+    from nbconvert.exporters import HTMLExporter
+    from traitlets.config import Config
 
     if theme not in get_args(Theme):
         raise InputError(f"theme is {theme!r}", expected="auto, light or dark")
@@ -126,7 +127,7 @@ def export_notebook_html(
         If the file is not a notebook, or the target's folder does not exist.
 
     """
-    import nbformat  # noqa: PLC0415 - slow to import
+    import nbformat
 
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook at {notebook}")
@@ -135,7 +136,9 @@ def export_notebook_html(
     try:
         node = nbformat.read(notebook, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError) as error:
-        raise InputError(f"{notebook} is not a notebook: {error}", expected="an executed .ipynb file") from None
+        raise InputError(
+            f"{notebook} is not a notebook: {error}", expected="an executed .ipynb file"
+        ) from None
     text = build_notebook_html(
         node, title=title or str(node.metadata.get("title") or notebook.stem), theme=theme, has_code=has_code
     )
@@ -155,7 +158,7 @@ def export_notebook_html(
 
 def _prepare(notebook: NotebookNode, *, title: str) -> tuple[NotebookNode, list[str]]:
     """Return a copy whose outputs hold neither runtimes, nor style sheets, nor live widgets; and the runtimes."""
-    from copy import deepcopy  # noqa: PLC0415
+    from copy import deepcopy
 
     page = deepcopy(notebook)
     page.metadata["title"] = title

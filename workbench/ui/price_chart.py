@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import InputError
+from workbench.ui.candles import Candles, build_candles
 from workbench.ui.downsample import find_extremes
 from workbench.ui.formats import find_places, format_duration
 from workbench.ui.series import read_floats, read_millis, require_columns
@@ -19,7 +19,6 @@ from workbench.ui.view import View
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
-    from numpy.typing import NDArray
 
 __all__ = ["PriceChart"]
 
@@ -29,22 +28,13 @@ _MOST_FILLS = 4_000
 _MOST_SPANS = 2_000
 _BUCKETS = 1_500
 _HEIGHT_PX = 340
+_BODY_SHARE = 0.64  # of the distance between two candles
 _OHLC = ("open", "high", "low", "close")
 _PRICE_COLUMNS = ("ts", *_OHLC)
 _FILL_COLUMNS = ("ts_event", "order_side", "last_qty", "last_px")
 _SPAN_COLUMNS = ("ts_opened", "ts_closed", "entry", "peak_qty", "avg_px_open", "avg_px_close", "realized_pnl")
 
 type _Data = dict[str, dict[str, PackedColumn]]
-
-
-@dataclass(frozen=True)
-class _Candles:
-    """Bars as they are embedded: as given, or aggregated so that there are not too many."""
-
-    ts: NDArray[np.float64]  # milliseconds at which the candle closes
-    ohlc: dict[str, NDArray[np.float64]]
-    per_candle: int  # bars
-    step: float  # milliseconds
 
 
 class PriceChart(View):
@@ -101,19 +91,21 @@ class PriceChart(View):
 
     def build_html(self) -> str:
         """Return the chart with its title and what it shows, as a card."""
-        title = f"Price and fills <span class='r'>{escape(self._instrument_id)}{', ' if self._instrument_id else ''}UTC</span>"
+        right = ", ".join(filter(None, (self._instrument_id, "UTC")))
+        title = f"Price and fills <span class='r'>{escape(right)}</span>"
         if len(self._ts) == 0:
             body = "<div class='wb-empty'>No prices for this instrument in the range of the run.</div>"
             return f"<div class='wb-card'><h3>{title}</h3>{body}</div>"
-        candles = _build_candles(self._ts, self._ohlc)
+        candles = build_candles(self._ts, self._ohlc, most=_MOST_CANDLES)
         document, notes = self._build_document(candles)
         chart = build_chart_html(document, height=_HEIGHT_PX + 20)
-        return f"<div class='wb-card'><h3>{title}</h3>{chart}<div class='wb-note'>{escape('; '.join(notes))}.</div></div>"
+        note = f"<div class='wb-note'>{escape('; '.join(notes))}.</div>"
+        return f"<div class='wb-card'><h3>{title}</h3>{chart}{note}</div>"
 
-    def _build_document(self, candles: _Candles) -> tuple[ChartDocument, list[str]]:
-        from bokeh.layouts import column  # noqa: PLC0415 - Bokeh only where a chart is drawn
+    def _build_document(self, candles: Candles) -> tuple[ChartDocument, list[str]]:
+        from bokeh.layouts import column
 
-        from workbench.ui.axes import build_time_figures  # noqa: PLC0415
+        from workbench.ui.axes import build_time_figures
 
         top = float(np.nanmax(self._ohlc["high"]))
         (plot,) = build_time_figures(
@@ -150,6 +142,8 @@ class PriceChart(View):
                     "most": _MOST_VISIBLE_CANDLES,
                     "show": ["wicks", "bodies_up", "bodies_down", "flat_bodies"],
                     "hide": ["line_renderer"],
+                    "bodies": ["bodies_up_glyph", "bodies_down_glyph"],
+                    "width": candles.step * _BODY_SHARE,
                 },
                 "markers": [{"source": f["source"], "glyph": f["glyph"], "way": f["way"]} for f in fills],
                 "spans": [s["glyph"] for s in spans],
@@ -165,7 +159,7 @@ class PriceChart(View):
         )
         return document, [note for note in notes if note]
 
-    def _describe_prices(self, candles: _Candles, kept: int) -> str:
+    def _describe_prices(self, candles: Candles, kept: int) -> str:
         count = len(self._ts)
         if candles.per_candle == 1:
             return f"{count:,} bars; candles when at most {_MOST_VISIBLE_CANDLES} are visible"
@@ -176,9 +170,9 @@ class PriceChart(View):
         )
 
     def _add_line(self, plot: figure, data: _Data) -> int:
-        from bokeh.models import ColumnDataSource  # noqa: PLC0415
+        from bokeh.models import ColumnDataSource
 
-        from workbench.ui.theme import paint  # noqa: PLC0415
+        from workbench.ui.theme import paint
 
         close = self._ohlc["close"]
         rows = find_extremes(self._ts, (close,), _BUCKETS)
@@ -187,14 +181,16 @@ class PriceChart(View):
             "close": pack_column(close[rows], self._price_digits),
         }
         source = ColumnDataSource({"ts": [], "close": []}, name="line")
-        line = plot.line("ts", "close", source=source, line_width=1.3, line_join="round", name="line_renderer")
+        line = plot.line(
+            "ts", "close", source=source, line_width=1.3, line_join="round", name="line_renderer"
+        )
         paint(line.glyph, line_color="mute")
         return len(rows)
 
-    def _add_candles(self, plot: figure, candles: _Candles, data: _Data) -> None:
-        from bokeh.models import CDSView, ColumnDataSource, IndexFilter  # noqa: PLC0415
+    def _add_candles(self, plot: figure, candles: Candles, data: _Data) -> None:
+        from bokeh.models import CDSView, ColumnDataSource, IndexFilter
 
-        from workbench.ui.theme import paint  # noqa: PLC0415
+        from workbench.ui.theme import paint
 
         prices = {name: pack_column(values, self._price_digits) for name, values in candles.ohlc.items()}
         data["bars"] = {"ts": pack_column(candles.ts, 0), **prices}
@@ -205,21 +201,25 @@ class PriceChart(View):
         paint(wicks.glyph, line_color="mute")
         is_up = candles.ohlc["close"] >= candles.ohlc["open"]
         for name, token, mask in (("bodies_up", "up", is_up), ("bodies_down", "down", ~is_up)):
-            body = plot.vbar(
+            # Thick lines, whose width `chart.js` keeps in step with the zoom: Bokeh's VBar leaves a line at the edge of
+            # the frame for every bar that is outside.
+            body = plot.segment(
                 "ts",
-                candles.step * 0.64,
-                "close",
                 "open",
+                "ts",
+                "close",
                 source=source,
                 view=CDSView(filter=IndexFilter(indices=np.flatnonzero(mask).tolist())),
-                # No outline: Bokeh draws that of bars outside of the range along the edge of the frame.
-                line_alpha=0,
+                line_width=3,
+                line_cap="butt",
+                line_alpha=0.5,  # behind the fills, which have the same two colours
                 name=name,
                 visible=False,
             )
-            paint(body.glyph, fill_color=token)
+            body.glyph.name = f"{name}_glyph"
+            paint(body.glyph, line_color=token)
         is_flat = candles.ohlc["close"] == candles.ohlc["open"]
-        half = candles.step * 0.32
+        half = candles.step * _BODY_SHARE / 2
         data["flats"] = {
             "ts": pack_column(candles.ts[is_flat] - half, 0),
             "ts1": pack_column(candles.ts[is_flat] + half, 0),
@@ -238,9 +238,9 @@ class PriceChart(View):
         paint(flats.glyph, line_color="mute")
 
     def _add_fills(self, plot: figure, data: _Data) -> tuple[list[dict[str, Any]], str]:
-        from bokeh.models import ColumnDataSource  # noqa: PLC0415
+        from bokeh.models import ColumnDataSource
 
-        from workbench.ui.theme import paint  # noqa: PLC0415
+        from workbench.ui.theme import paint
 
         total = len(self._fills)
         if total == 0:
@@ -259,16 +259,16 @@ class PriceChart(View):
             source = ColumnDataSource({column: [] for column in data[name]}, name=name)
             marks = plot.scatter("ts", "px", source=source, size=6, line_alpha=0)
             marks.glyph.name = f"{name}_glyph"
-            paint(marks.glyph, fill_color=token)
+            paint(marks.glyph, fill_color=token, line_color="panel")
             made.append({"source": name, "glyph": marks.glyph.name, "way": way, "side": side})
         if len(part) < total:
             return made, f"the first {len(part):,} of {total:,} fills"
         return made, f"{total:,} fills, every one drawn"
 
     def _add_spans(self, plot: figure, data: _Data) -> tuple[list[dict[str, Any]], str]:
-        from bokeh.models import ColumnDataSource  # noqa: PLC0415
+        from bokeh.models import ColumnDataSource
 
-        from workbench.ui.theme import paint  # noqa: PLC0415
+        from workbench.ui.theme import paint
 
         total = len(self._positions)
         if total == 0:
@@ -288,7 +288,7 @@ class PriceChart(View):
                 "y1": pack_column(read_floats(own["avg_px_close"]), self._price_digits),
                 "qty": pack_column(read_floats(own["peak_qty"]), self._size_digits),
                 "pnl": pack_column(pnl[mask], 2),
-                "is_long": pack_column((own["entry"] == "BUY").to_numpy(dtype=np.float64), 0),
+                "is_long": pack_column(np.where(own["entry"] == "BUY", 1.0, 0.0), 0),
             }
             source = ColumnDataSource({column: [] for column in data[name]}, name=name)
             lines = plot.segment("ts", "y0", "ts1", "y1", source=source, line_width=1.5)
@@ -324,26 +324,3 @@ def _find_price_digits(fills: pd.Series, closes: pd.Series) -> int:
         return find_places(exact)
     printed = closes.dropna().iloc[:1_000]
     return find_places([Decimal(repr(float(value))) for value in printed])
-
-
-def _build_candles(ts: NDArray[np.float64], ohlc: dict[str, NDArray[np.float64]]) -> _Candles:
-    """Return the bars, or candles of 2, 3, 5, 10, ... bars, on whole multiples of their length since the epoch."""
-    step = float(np.median(np.diff(ts))) if len(ts) > 1 else 60_000.0
-    step = max(step, 1.0)
-    for count in (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 480, 1_440, 10_080):
-        if len(ts) / count <= _MOST_CANDLES:
-            break
-    if count == 1:
-        return _Candles(ts, ohlc, 1, step)
-    width = step * count
-    # A bar is stamped when it closes: the one at 10:00 is the last of the candle that ends at 10:00.
-    group = np.ceil(ts / width).astype(np.int64)
-    first = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
-    last = np.append(first[1:], len(ts)) - 1
-    made = {
-        "open": ohlc["open"][first],
-        "high": np.fmax.reduceat(ohlc["high"], first),
-        "low": np.fmin.reduceat(ohlc["low"], first),
-        "close": ohlc["close"][last],
-    }
-    return _Candles(group[first] * width, made, count, width)

@@ -81,8 +81,8 @@ class RunProgress(View):
     """
     A bar, simulated time, speed, time left, equity, open positions and memory of a run.
 
-    The view is one output that replaces itself, not a widget: it works in JupyterLab and Voila, and what papermill saves
-    and nbconvert exports is the last state. `update` may be called from any thread.
+    The view is one output that replaces itself, not a widget: it works in JupyterLab and Voila, and what papermill
+    saves and nbconvert exports is the last state. `update` may be called from any thread.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ class RunProgress(View):
         What is running.
     control : RunControl, optional
         For a run that goes on while the cell has returned: adds the buttons Pause, Resume and Cancel. Without it the
-        cell is taken to wait for the run. A kernel that is busy with a cell hears no button, so there are none then; the
-        view says instead that interrupting the kernel cancels.
+        cell is taken to wait for the run. A kernel that is busy with a cell hears no button, so there are none then;
+        the view says instead that interrupting the kernel cancels.
     clock : Callable returning float, optional
         A monotonic clock in seconds, for tests.
 
@@ -123,7 +123,11 @@ class RunProgress(View):
 
     def __repr__(self) -> str:
         sample = self._sample
-        return "RunProgress(waiting)" if sample is None else f"RunProgress({sample.state}, {sample.fraction:.0%})"
+        return (
+            "RunProgress(waiting)"
+            if sample is None
+            else f"RunProgress({sample.state}, {sample.fraction:.0%})"
+        )
 
     def _ipython_display_(self) -> None:
         self.show()
@@ -133,7 +137,7 @@ class RunProgress(View):
         ipython = sys.modules.get("IPython")
         if ipython is None or ipython.get_ipython() is None:
             return
-        from IPython.display import display  # noqa: PLC0415
+        from IPython.display import display
 
         with self._lock:
             self._handle = display(_Snapshot(self.to_html(), repr(self)), display_id=True)
@@ -189,7 +193,9 @@ class RunProgress(View):
             state, fraction, kpis = sample.state, min(max(sample.fraction, 0.0), 1.0), _build_kpis(sample)
         kind = _BAR.get(state, "")
         colour = {"ok": "up", "": "mute"}.get(kind, kind)
-        head = f"<h3>{escape(self._title or 'Backtest')}<span class='{colour}'>{escape(state)}</span><span class='r num'>{fraction:.0%}</span></h3>"
+        title = escape(self._title or "Backtest")
+        badge = f"<span class='{colour}'>{escape(state)}</span>"
+        head = f"<h3>{title}{badge}<span class='r num'>{fraction:.0%}</span></h3>"
         bar = (
             f"<div class='wb-bar {kind}' role='progressbar' aria-valuemin='0' aria-valuemax='100' "
             f"aria-valuenow='{fraction * 100:.0f}'><i style='width:{fraction * 100:.1f}%'></i></div>"
@@ -206,9 +212,8 @@ def _build_kpis(sample: RunSample) -> str:
     if sample.equity is not None:
         equity = f"{format_decimal(Decimal(sample.equity), 2)} {sample.currency}"
     is_over = sample.state in _FINISHED
-    simulated = None if sample.simulated_ts_ns is None else sample.simulated_ts_ns
     values = {
-        "Simulated time, UTC": format_time(simulated),
+        "Simulated time, UTC": format_time(sample.simulated_ts_ns),
         "Events": f"{sample.events:,}",
         "Events/s": f"{sample.events_per_sec:,.0f}",
         **({} if is_over else {"Time left": format_duration(sample.eta_secs)}),
@@ -238,8 +243,8 @@ class _Snapshot:
 
 
 def _show_buttons(control: RunControl, say: Callable[[str], None]) -> Any:
-    import ipywidgets  # noqa: PLC0415 - only for a run in the background
-    from IPython.display import display  # noqa: PLC0415
+    import ipywidgets
+    from IPython.display import display
 
     def build(label: str, hint: str, action: Callable[[], object]) -> Any:
         button = ipywidgets.Button(description=label, tooltip=hint, layout={"width": "96px"})

@@ -18,9 +18,9 @@ from workbench.ui.tables import (
     HeadlineStrip,
     MetricsTable,
     NautilusTable,
-    TradesTable,
     build_card,
 )
+from workbench.ui.trades_table import TradesTable
 from workbench.ui.view import View
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ class Report(View):
     def __init__(self, run: RunView) -> None:
         currency = run.manifest.get("currency")
         if not isinstance(currency, str) or not currency:
-            raise InputError("the run's manifest names no currency", expected="a finished run's manifest.json")
+            raise InputError(
+                "the run's manifest names no currency", expected="a finished run's manifest.json"
+            )
         self._run = run
         self._currency = currency
         self._definitions: Mapping[str, Mapping[str, str]] = run.metrics.get("definitions") or {}
@@ -105,7 +107,9 @@ class Report(View):
     def prices(self) -> list[PriceChart]:
         """One chart per instrument with prices, at most three; those with the most fills first."""
         fills = self._run.fills
-        counts = fills["instrument_id"].value_counts() if "instrument_id" in fills.columns else {}
+        counts: dict[Any, int] = {}
+        if "instrument_id" in fills.columns:
+            counts = fills["instrument_id"].value_counts().to_dict()
         available = self._run.prices or {}
         names = sorted(available, key=lambda name: (-int(counts.get(name, 0)), name))
         return [
@@ -150,7 +154,7 @@ class Report(View):
         """The first and the last trades."""
         trades = self._run.trades
         if trades is None:
-            from workbench.analysis.trades import build_trades  # noqa: PLC0415
+            from workbench.analysis.trades import build_trades
 
             trades = build_trades(self._run.positions, currency=self._currency)
         return TradesTable(trades, self._currency)
@@ -168,12 +172,17 @@ class Report(View):
         run = self._run
         title = describe_title(run.config)
         right = str(run.manifest.get("run_id", ""))
-        sections: list[str] = [self._build_state(), build_card(title, self.headline.build_html(), right=right)]
+        sections: list[str] = [
+            self._build_state(),
+            build_card(title, self.headline.build_html(), right=right),
+        ]
         sections.append(self.equity.build_html())
         sections += [chart.build_html() for chart in self.prices]
         left_out = len(run.prices or {}) - _MOST_PRICE_CHARTS
         if left_out > 0:
-            sections.append(f"<div class='wb-note'>{left_out:,} more instruments have prices; not drawn here.</div>")
+            sections.append(
+                f"<div class='wb-note'>{left_out:,} more instruments have prices; not drawn here.</div>"
+            )
         views: list[View] = [self.monthly_returns, self.metrics, _Row(self.costs, self.nautilus)]
         views += [self.trades, self.facts]
         sections += [view.build_html() for view in views]
@@ -196,9 +205,8 @@ class Report(View):
         text = escape(str(failure.get("message", ""))) or "The numbers below cover what had run until then."
         trace = failure.get("traceback")
         more = f"<pre>{escape(str(trace))}</pre>" if trace else ""
-        return (
-            f"<div class='wb-card wb-progress'><div><span class='wb-badge {kind}'>{escape(state)}</span> {text}</div>{more}</div>"
-        )
+        badge = f"<span class='wb-badge {kind}'>{escape(state)}</span>"
+        return f"<div class='wb-card wb-progress'><div>{badge} {text}</div>{more}</div>"
 
 
 class _Row(View):

@@ -46,7 +46,7 @@ def describe_assumptions(config: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Name -> text: parameters of the strategies, then account, fees, fills, latency and book of each venue, then data.
+        Name -> text: parameters of the strategies; account, fees, fills, latency and book of each venue; data.
 
     """
     facts: dict[str, str] = {}
@@ -57,7 +57,11 @@ def describe_assumptions(config: Mapping[str, Any]) -> dict[str, str]:
     for venue in config.get("venues") or []:
         prefix = f"{venue.get('name', 'venue')} "
         balances = ", ".join(map(str, venue.get("starting_balances") or []))
-        _add(facts, f"{prefix}account", f"{venue.get('account_type', '')}, {venue.get('oms_type', '')}, starts with {balances}")
+        _add(
+            facts,
+            f"{prefix}account",
+            f"{venue.get('account_type', '')}, {venue.get('oms_type', '')}, starts with {balances}",
+        )
         leverage = venue.get("default_leverage")
         if leverage is not None:
             _add(facts, f"{prefix}leverage", _write(leverage))
@@ -69,7 +73,9 @@ def describe_assumptions(config: Mapping[str, Any]) -> dict[str, str]:
         what = str(data.get("data_cls", "")).rpartition(":")[2]
         spec = data.get("bar_types") or data.get("bar_spec") or ""
         instruments = data.get("instrument_id") or ", ".join(map(str, data.get("instrument_ids") or []))
-        span = " to ".join(_write_time(data[k]) for k in ("start_time", "end_time") if data.get(k) is not None)
+        span = " to ".join(
+            _write_time(data[k]) for k in ("start_time", "end_time") if data.get(k) is not None
+        )
         _add(facts, "Data", " ".join(filter(None, (what, str(instruments), _write(spec), span))))
     return facts
 
@@ -82,7 +88,9 @@ def _add(facts: dict[str, str], key: str, text: str) -> None:
 
 
 def _describe_model(model: Mapping[str, Any]) -> str:
-    path = next((str(value) for key, value in model.items() if key.endswith("_path") and ":" in str(value)), "")
+    path = next(
+        (str(value) for key, value in model.items() if key.endswith("_path") and ":" in str(value)), ""
+    )
     settings = {k: v for k, v in (model.get("config") or {}).items() if v is not None}
     text = ", ".join(f"{k} {_write(v)}" for k, v in settings.items())
     return " ".join(filter(None, (path.rpartition(":")[2] or str(model), text)))
@@ -121,7 +129,11 @@ def describe_run(manifest: Mapping[str, Any]) -> dict[str, str]:
         facts["Started, UTC"] = format_time(manifest["started_at"], has_seconds=True)
     if manifest.get("elapsed_secs") is not None:
         facts["Took"] = format_duration(float(manifest["elapsed_secs"]))
-    counts = [f"{int(manifest[k]):,} {k}" for k in ("events", "orders", "fills", "positions") if manifest.get(k) is not None]
+    counts = [
+        f"{int(manifest[k]):,} {k}"
+        for k in ("events", "orders", "fills", "positions")
+        if manifest.get(k) is not None
+    ]
     if counts:
         facts["Counted"] = ", ".join(counts)
     for name, text in (manifest.get("versions") or {}).items():

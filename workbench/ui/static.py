@@ -34,7 +34,8 @@ __all__ = [
 _MOST_WHOLE = 2**53  # the largest whole number up to which JavaScript counts exactly
 
 _UNTRUSTED = (
-    "This chart needs a trusted notebook: choose <em>File &gt; Trust Notebook</em>, or run the first chart's cell again."
+    "This chart needs a trusted notebook: choose <em>File &gt; Trust Notebook</em>, or run its cell and the first "
+    "chart's cell again."
 )
 
 
@@ -47,10 +48,11 @@ class ChartDocument:
     ----------
     root : bokeh.models.LayoutDOM
         The layout; models that the script refers to have names, and its data sources are empty.
+    read : Mapping
+        The figures that take the pointer (``figures``, names; the first has the time range) and the line of values
+        above the chart (``fields``: label, source, x, y, digits, unit, signed, token).
     data : Mapping
         Name of a data source -> column -> values, see `pack_column`.
-    read : Mapping, optional
-        The line of values above the chart: ``figures`` (names), ``fields`` (label, source, x, y, digits, unit, signed).
     fit : sequence of Mapping
         Value axes that follow the visible time range: ``figure``, ``lines`` (source, x, y), ``top``.
     detail : Mapping, optional
@@ -61,8 +63,8 @@ class ChartDocument:
     """
 
     root: LayoutDOM
+    read: Mapping[str, Any]
     data: Mapping[str, Mapping[str, PackedColumn]] = field(default_factory=dict)
-    read: Mapping[str, Any] | None = None
     fit: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     detail: Mapping[str, Any] | None = None
     tips: Mapping[str, Any] | None = None
@@ -120,7 +122,7 @@ def _pack(text: str) -> str:
 
 @cache
 def _load_sources() -> tuple[str, str]:
-    import bokeh  # noqa: PLC0415 - only where a chart is drawn
+    import bokeh
 
     folder = Path(bokeh.__file__).parent / "server" / "static" / "js"
     chart = (Path(__file__).parent / "chart.js").read_text(encoding="utf-8")
@@ -129,14 +131,16 @@ def _load_sources() -> tuple[str, str]:
 
 @cache
 def load_runtime_key() -> str:
-    """Return the name of the page's promise of the runtime: another version of BokehJS or `chart.js` is another name."""
+    """Return the name of the page's promise of the runtime; another BokehJS or `chart.js` has another name."""
     digest = hashlib.sha256("".join(_load_sources()).encode()).hexdigest()
     return f"wbCharts_{digest[:10]}"
 
 
 def _promise(key: str) -> str:
     """Return the expression for the page's deferred runtime, which works in whichever order cells run."""
-    return f"(window.{key}??=(()=>{{let ok;const ready=new Promise(r=>ok=r);return{{ready,ok,begun:false}}}})())"
+    return (
+        f"(window.{key}??=(()=>{{let ok;const ready=new Promise(r=>ok=r);return{{ready,ok,begun:false}}}})())"
+    )
 
 
 @cache
@@ -182,7 +186,7 @@ def build_chart_html(chart: ChartDocument, *, height: int) -> str:
         A ``<div class="wb-chart">`` that says what to do where scripts may not run.
 
     """
-    from bokeh.embed import json_item  # noqa: PLC0415 - only where a chart is drawn
+    from bokeh.embed import json_item
 
     payload = {
         "item": json_item(chart.root),

@@ -17,7 +17,7 @@ __all__ = ["FONT_NUMBERS", "load_style", "load_tokens", "paint", "style_figure"]
 
 FONT_NUMBERS = "JetBrains Mono, SF Mono, ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 
-# Colours of the dark theme, after `look/tokens.css`. Greys fall back on JupyterLab's theme first, like the light ones do.
+# Colours of the dark theme. Greys come from JupyterLab's theme first, like the light ones do.
 _DARK = (
     "--wb-bg:var(--jp-layout-color0,#0f131a); --wb-panel:var(--jp-layout-color1,#161b24); "
     "--wb-sunken:var(--jp-layout-color2,#1d2430); --wb-line:var(--jp-border-color2,#2a3341); "
@@ -56,8 +56,8 @@ def paint(model: Model, **tokens: str) -> None:
     """
     Colour properties of a Bokeh model by token, so that the browser can follow the page's theme.
 
-    Bokeh draws on a canvas, where a glyph's colour cannot be a CSS variable. The light colour is set here; the tag tells
-    `chart.js` which token to read when the chart is shown and whenever the theme changes.
+    Bokeh draws on a canvas, where a glyph's colour cannot be a CSS variable. The light colour is set here; the tag
+    tells `chart.js` which token to read when the chart is shown and whenever the theme changes.
 
     Parameters
     ----------

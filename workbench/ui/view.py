@@ -1,4 +1,4 @@
-"""What every static component is: HTML with its style sheet, shown by Jupyter, and once per notebook the chart runtime."""
+"""What every static component is: HTML with its style sheet and, once per notebook, the chart runtime."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class View(ABC):
         body = self.build_html()
         runtime = ""
         if with_runtime and 'class="wb-chart"' in body:
-            from workbench.ui.static import build_runtime_html  # noqa: PLC0415 - reads BokehJS
+            from workbench.ui.static import build_runtime_html
 
             runtime = build_runtime_html()
         return f'<style>{load_style()}</style><div class="wb">{body}</div>{runtime}'
@@ -34,7 +34,7 @@ class View(ABC):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         html = self._wrap(with_runtime=False)
         if 'class="wb-chart"' in html:
-            from workbench.ui.static import build_runtime_html  # noqa: PLC0415 - reads BokehJS
+            from workbench.ui.static import build_runtime_html
 
             if _OWNER.claim():
                 html += build_runtime_html()
@@ -45,9 +45,9 @@ class _RuntimeOwner:
     """
     Which cell's output holds the runtime.
 
-    The first chart of a kernel brings it. When that cell runs again its old output is gone, and the runtime with it, so the
-    next chart that is shown, in whichever cell, brings it again. JupyterLab says which cell runs; nbclient and papermill do
-    not, but run each cell once.
+    The first chart of a kernel brings it. When that cell runs again its old output is gone, and the runtime with it, so
+    the next chart that is shown, in whichever cell, brings it again. JupyterLab says which cell runs; nbclient and
+    papermill do not, but run each cell once.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _RuntimeOwner:
         if shell is None or self._is_hooked:
             return
         self._is_hooked = True
-        parent = getattr(shell, "get_parent", dict)()
+        parent: dict[str, Any] = getattr(shell, "get_parent", dict)()
         self._running = (parent.get("metadata") or {}).get("cellId")
         shell.events.register("pre_run_cell", self.on_cell)
 

@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all a fresh machine needs; `make help` lists the rest.
+
+ENV := .venv
+BIN := $(ENV)/bin
+STAMP := $(ENV)/.complete
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.DEFAULT_GOAL := env
+.PHONY: env demo test lab bench lock clean distclean help
+
+env: $(STAMP)  ## build the environment (.venv) from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@tools/build-env $(ENV)
+	@touch $@
+
+demo: env  ## real sample data -> catalog -> backtest -> notebook and HTML report
+	@$(BIN)/workbench demo
+
+test: env  ## linters, types, import rules, notebooks and every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+ifneq ($(NOTEBOOKS),)
+	WORKBENCH_HOME=$(CURDIR)/build/notebooks $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env $(NOTEBOOKS)
+endif
+	$(BIN)/python -m pytest -n 2
+
+lab: env  ## open JupyterLab on the quickstart notebook (LAB_ARGS are passed on)
+	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/jupyter lab $(LAB_ARGS) notebooks/01_quickstart.ipynb
+
+bench: env  ## run the benchmarks (long; BENCH_ARGS=--quick for a first look)
+	$(BIN)/python benchmarks/run_all.py $(BENCH_ARGS)
+
+lock:  ## resolve pyproject.toml into requirements.lock (LOCK_ARGS=--upgrade takes newer releases)
+	python=$$(tools/find-python) && "$$python" -m venv build/lock
+	build/lock/bin/python -m pip install -qq "uv>=0.9,<1"
+	build/lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 --generate-hashes \
+		--no-annotate --no-emit-index-url --custom-compile-command "make lock" --quiet $(LOCK_ARGS) -o requirements.lock
+
+clean:  ## remove caches and what was built; the environment, data and runs stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(ENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environment too
+	rm -rf $(ENV) nautilus_workbench.egg-info
+
+help:  ## say what there is
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12

@@ -1,0 +1,81 @@
+"""Tables and progress for people, JSON for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+
+from workbench.analysis.display import format_metric
+
+__all__ = ["HEADLINE", "echo_json", "echo_metrics", "echo_table", "headline_cells", "live_progress"]
+
+# What a run is judged by at first sight, in this order.
+HEADLINE = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
+
+
+def echo_json(value: Any) -> None:
+    """Write `value` to the standard output as JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def echo_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table; `columns` are (title, "left" or "right")."""
+    has_header = any(title for title, _ in columns)
+    table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False, show_header=has_header)
+    for title, side in columns:
+        table.add_column(
+            title, justify="right" if side == "right" else "left", no_wrap=side == "right", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def echo_metrics(metrics: Mapping[str, Any]) -> None:
+    """Write the headline and the costs of a run as one table."""
+    definitions = metrics.get("definitions", {})
+    rows, reasons = [], dict[str, list[str]]()
+    for part, title in (("headline", "Result"), ("costs", "Gross to net")):
+        for number, (name, metric) in enumerate(metrics.get(part, {}).items()):
+            label = definitions.get(name, {}).get("label", name)
+            rows.append((title if number == 0 else "", label, format_metric(metric)))
+            if metric["value"] is None:
+                reasons.setdefault(metric["reason"], []).append(label)
+    echo_table([("", "left"), ("metric", "left"), ("value", "right")], rows)
+    for reason, labels in reasons.items():
+        click.echo(f"\n{', '.join(labels)}: {reason}.")
+    click.echo("")
+
+
+def headline_cells(headline: Mapping[str, Any]) -> list[str]:
+    """Return the headline numbers as text, in the order of `HEADLINE`; a dash where there is none."""
+    return [format_metric(headline[name]) if name in headline else "-" for name in HEADLINE]
+
+
+@contextmanager
+def live_progress(*, is_quiet: bool) -> Iterator[Progress | None]:
+    """Show progress bars on a terminal; nowhere else."""
+    if is_quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress
+
+
+def _console() -> Console:
+    # A pipe has no width: fold nothing there.
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)

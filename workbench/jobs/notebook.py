@@ -1,0 +1,106 @@
+"""The task that executes one notebook with papermill; runs in a worker's child process."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from workbench.errors import InputError, RunError
+from workbench.jobs.control import Control
+from workbench.records import Progress
+from workbench.states import JobState
+
+__all__ = ["TASK", "execute"]
+
+TASK = f"{__name__}:execute"
+_ENGINE = "workbench"
+_POLL_SECS = 0.2
+
+
+class _ReportingEngine(NBClientEngine):  # type: ignore[misc]
+    """Papermill's engine, which reports every finished cell."""
+
+    control: Control
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, **kwargs: Any
+    ) -> None:
+        count = sum(cell.cell_type == "code" for cell in nb_man.nb.cells) or 1
+        complete, done = nb_man.cell_complete, 0
+
+        def report(cell: Any, *args: Any, **named: Any) -> None:
+            nonlocal done
+            complete(cell, *args, **named)
+            done += cell.cell_type == "code"
+            cls.control.report(Progress(stage="run", fraction=min(done / count, 1.0), events=done))
+
+        nb_man.cell_complete = report
+        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
+    """
+    Execute a notebook and keep it, also when a cell fails.
+
+    Parameters
+    ----------
+    spec : dict
+        ``notebook``, ``output``: paths; ``parameters``: for its parameters cell; ``cwd``: where it runs.
+    control : Control
+        Progress out, a finished cell at a time; a cancel interrupts the running cell.
+
+    Raises
+    ------
+    InputError
+        If the notebook has no such parameter.
+    RunError
+        If a cell fails; the notebook is saved with its error.
+
+    """
+    source, output = Path(spec["notebook"]), Path(spec["output"])
+    parameters = spec["parameters"]
+    known = papermill.inspect_notebook(str(source))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise InputError(
+            f"{source.name} has no parameter {', '.join(unknown)}",
+            expected=f"some of {', '.join(sorted(known))}",
+        )
+    _ReportingEngine.control = control
+    papermill_engines.register(_ENGINE, _ReportingEngine)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    done = threading.Event()
+    threading.Thread(target=_interrupt_on_cancel, args=(control, done), daemon=True).start()
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(output),
+            parameters=parameters,
+            engine_name=_ENGINE,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=spec.get("cwd"),
+        )
+    except PapermillExecutionError as e:
+        raise RunError(
+            f"cell {e.exec_count} of {source.name} failed: {e.ename}: {e.evalue}", advice=f"see {output}"
+        ) from None
+    except KeyboardInterrupt:
+        return {"state": JobState.CANCELLED}
+    finally:
+        done.set()
+    return {}
+
+
+def _interrupt_on_cancel(control: Control, done: threading.Event) -> None:
+    while not done.wait(_POLL_SECS):
+        if control.is_cancelled:
+            _thread.interrupt_main()
+            return
