@@ -59,20 +59,29 @@ elapsed = time.perf_counter() - started
 
 
 def write_quotes(path: Path, rows: int = ROWS) -> None:
-    """Write a CSV of quotes, four a second, that a fixed recurrence makes: the same everywhere."""
-    number = np.arange(rows, dtype=np.int64)
-    bid = 150_000 + np.cumsum((number * 2_654_435_761) % 7 - 3)
-    ask = bid + 1 + number % 3
-    stamps = np.datetime64("2024-01-01", "ms") + (number * 250).astype("timedelta64[ms]")
+    """Write a CSV of quotes, four a second, as irregular as a market and the same everywhere."""
+    bid = 150_000 + np.cumsum(_scatter(rows, 1) % 11 - 5)
+    ask = bid + 1 + _scatter(rows, 2) % 5
+    sizes = [(1 + _scatter(rows, salt) % 50) * 100_000 for salt in (3, 4)]
+    stamps = np.datetime64("2024-01-01", "ms") + (np.arange(rows) * 250 + _scatter(rows, 5) % 250).astype(
+        "timedelta64[ms]"
+    )
     texts = np.datetime_as_string(stamps, unit="ms")
     with path.open("w") as file:
         file.write("timestamp,bid,ask,bid_size,ask_size\n")
-        for i in range(rows):
-            b, a = int(bid[i]), int(ask[i])
+        for text, b, a, bid_size, ask_size in zip(texts, bid.tolist(), ask.tolist(), *sizes, strict=True):
             file.write(
-                f"{texts[i]}Z,{b // 100_000}.{b % 100_000:05d},{a // 100_000}.{a % 100_000:05d},"
-                f"{1_000_000 + i % 7 * 100_000},{2_000_000 + i % 5 * 100_000}\n"
+                f"{text}Z,{b // 100_000}.{b % 100_000:05d},{a // 100_000}.{a % 100_000:05d},{bid_size},{ask_size}\n"
             )
+
+
+def _scatter(count: int, salt: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return numbers without a pattern: the index, mixed as hash functions mix."""
+    with np.errstate(over="ignore"):
+        mixed = (np.arange(count, dtype=np.uint64) + np.uint64(salt << 32)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(27)
+    return (mixed >> np.uint64(2)).astype(np.int64)
 
 
 def measure(rounds: int = 3) -> list[dict[str, Any]]:
@@ -138,7 +147,7 @@ def _row(
         "ratio": round(ratio, 3),
         "target": round(target, 3),
         "ok": is_ok,
-        "detail": f"{sides[0]} against {sides[1]}, ratios {min(ratios):.3g} to {max(ratios):.3g} in {len(ratios)} rounds",
+        "detail": f"{' against '.join(sides)}, ratios {min(ratios):.3g} to {max(ratios):.3g} of {len(ratios)}",
     }
 
 

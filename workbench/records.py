@@ -61,7 +61,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     kind : str
-        A stable word: ``exception``, ``input``, ``memory``, ``stalled``, ``died`` or ``account``.
+        A stable word: ``exception``, ``input``, ``memory``, ``stalled``, ``died``, ``account`` or ``cancel``.
     message : str
         One line for people.
     traceback : str

@@ -37,7 +37,11 @@ def test_ticks_encoded_and_decoded_are_the_same(ticks: list[int], precision: int
 
 
 @settings(max_examples=100, deadline=None)
-@given(PRECISION.flatmap(lambda p: st.tuples(st.just(p), st.integers(-(10 ** min(p + 13, 18)), 10 ** min(p + 13, 18)))))
+@given(
+    PRECISION.flatmap(
+        lambda p: st.tuples(st.just(p), st.integers(-(10 ** min(p + 13, 18)), 10 ** min(p + 13, 18)))
+    )
+)
 def test_ticks_encoded_equal_the_raw_value_of_a_nautilus_price(case: tuple[int, int]) -> None:
     precision, tick = case
     price = Price.from_str(f"{Decimal(tick).scaleb(-precision):.{precision}f}")

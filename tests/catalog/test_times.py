@@ -17,11 +17,15 @@ FEB = 1_328_054_400 * 10**9  # 2012-02-01 00:00 UTC
 MOMENTS = st.datetimes(datetime(1975, 1, 1), datetime(2250, 1, 1)).map(lambda d: d.replace(tzinfo=UTC))
 
 
-def detect(values: object, tz: str | None = None, unit: TimeUnit | None = None, kind: object = None) -> TimeFormat:
+def detect(
+    values: object, tz: str | None = None, unit: TimeUnit | None = None, kind: object = None
+) -> TimeFormat:
     return detect_format(pa.array(values, kind), tz=tz, unit=unit, given="column 'time'")
 
 
-def parse(values: object, tz: str | None = None, unit: TimeUnit | None = None, kind: object = None) -> tuple[list, list]:
+def parse(
+    values: object, tz: str | None = None, unit: TimeUnit | None = None, kind: object = None
+) -> tuple[list, list]:
     column = pa.array(values, kind)
     flaws = RowFlaws(len(column))
     stamps = parse_times(column, detect_format(column, tz=tz, unit=unit, given="column 'time'"), flaws)
@@ -74,7 +78,9 @@ def test_text_without_an_offset_needs_a_zone(text: str) -> None:
         ("1328054400123456789", "ns", FEB + 123456789),
     ],
 )
-def test_numbers_need_a_unit_and_the_plausible_one_is_suggested(number: str, unit: TimeUnit, nanos: int) -> None:
+def test_numbers_need_a_unit_and_the_plausible_one_is_suggested(
+    number: str, unit: TimeUnit, nanos: int
+) -> None:
     with pytest.raises(InputError, match=f"--unit {unit}"):
         detect([number])
     assert parse([number], unit=unit) == ([nanos], [0])
@@ -116,7 +122,14 @@ def test_text_in_a_form_that_is_ambiguous_is_refused() -> None:
 
 
 def test_single_unreadable_stamps_are_marked() -> None:
-    texts = ["2012-02-01 00:00:00Z", "2012-02-30 00:00:00Z", "", "soon", "2012-02-01 00:00:00", "2012-02-01 00:00:00Z"]
+    texts = [
+        "2012-02-01 00:00:00Z",
+        "2012-02-30 00:00:00Z",
+        "",
+        "soon",
+        "2012-02-01 00:00:00",
+        "2012-02-01 00:00:00Z",
+    ]
     bad = FlawKind.TIME_UNREADABLE
     assert parse(texts)[1] == [0, bad, bad, bad, bad, 0]
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -66,15 +67,21 @@ def test_rows_written_read_back_through_nautilus(catalog: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 60_000), min_size=1, max_size=6))
-def test_file_does_not_depend_on_the_batches_it_came_in(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
+def test_file_does_not_depend_on_the_batches_it_came_in(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
+) -> None:
     catalog = tmp_path_factory.mktemp("catalog")
     rows = make_rows(sum(sizes))
     starts = np.cumsum([0, *sizes[:-1]])
-    result = write(catalog, *(rows.slice(int(start), size) for start, size in zip(starts, sizes, strict=True)))
+    result = write(
+        catalog, *(rows.slice(int(start), size) for start, size in zip(starts, sizes, strict=True))
+    )
     with pq.ParquetFile(result.file, page_checksum_verification=True) as file:
         assert file.read().equals(pa.Table.from_batches([rows]))
         assert file.schema_arrow.equals(SCHEMA, check_metadata=True)
-        assert all(file.metadata.row_group(i).num_rows == ROW_GROUP_ROWS for i in range(file.num_row_groups - 1))
+        assert all(
+            file.metadata.row_group(i).num_rows == ROW_GROUP_ROWS for i in range(file.num_row_groups - 1)
+        )
     assert hash_file(result.file) == result.content_sha256
 
 
@@ -232,7 +239,10 @@ with module.DatasetWriter(catalog, directory, module.SCHEMA) as writer:
     except module.ExistsError:
         print("refused")
 """
-    for prices, outcomes in (((1000, 1000), ["unchanged", "written"]), ((1000, 2000), ["refused", "written"])):
+    for prices, outcomes in (
+        ((1000, 1000), ["unchanged", "written"]),
+        ((1000, 2000), ["refused", "written"]),
+    ):
         root = catalog / f"{prices[1]}"
         children = [start_child(code, root) for _ in prices]
         for child, price in zip(children, prices, strict=True):
@@ -286,7 +296,10 @@ except module.CatalogError as e:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_disk_full_at_the_very_end_leaves_nothing(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = dataset_directory(catalog, "quotes", INSTRUMENT)
-    with pytest.raises(CatalogError, match="disk is full"), DatasetWriter(catalog, directory, SCHEMA) as writer:
+    with (
+        pytest.raises(CatalogError, match="disk is full"),
+        DatasetWriter(catalog, directory, SCHEMA) as writer,
+    ):
         writer.write(make_rows(100))
         with Path("/dev/full").open("wb") as full:
             os.dup2(full.fileno(), writer._file.fileno())
@@ -324,10 +337,8 @@ def test_swap_broken_off_anywhere_is_finished_or_never_happened(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, operation, crash)
-        try:
+        with suppress(Crash):
             swap_files(directory, temporary, "c.parquet", old)
-        except Crash:
-            pass
     with lock_directory(directory):
         finish_swap(directory)
     found = {path.name: path.read_text() for path in directory.glob("*.parquet")}

@@ -1,4 +1,4 @@
-"""A small, deterministic run made from real GBP/USD bars, and a browser page that notes what a chart must not do."""
+"""A small, deterministic run made from real GBP/USD bars, and a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -173,23 +172,6 @@ def equity() -> pd.DataFrame:
     ts = pd.date_range("2012-01-30", periods=6, freq="12h", tz="UTC")
     values = [Decimal(n) for n in ("1000", "1010", "990", "1100", "1045", "1080")]
     return pd.DataFrame({"ts": ts, "equity": values})
-
-
-@dataclass
-class Witness:
-    """What a page asked for from outside, and what went wrong in it."""
-
-    requests: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def watch(self, page: Any) -> None:
-        page.on("request", self._on_request)
-        page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def _on_request(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.requests.append(request.url)
 
 
 @pytest.fixture(scope="session")

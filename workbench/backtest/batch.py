@@ -96,7 +96,7 @@ def load_sweep(path: Path) -> Sweep:
     try:
         sweep = msgspec.convert(yaml.safe_load(path.read_text()), Sweep)
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{path} is not valid YAML: {e}") from e
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(e).split())}") from e
     except msgspec.ValidationError as e:
         raise ConfigError(
             f"{path}: {e}", expected="notebook, grid, and optionally parameters, output, parallel"

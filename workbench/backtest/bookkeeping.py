@@ -7,7 +7,8 @@ Two classes of nautilus 1.231 do work for every fill that grows with all fills b
 - The matching engine asks the cache for *all* orders of a position on every fill, to find the reduce-only
   ones; in NETTING mode one position gathers every order of the run.
 
-The subclasses here keep the same statistics and the same answers at a constant cost per fill.
+The subclasses here keep the same statistics and the same answers at a constant cost per fill. The cache also
+keeps snapshots of closed positions as they are, where nautilus pickles and unpickles them (`snapshots`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.core.datetime import unix_nanos_to_dt
 from nautilus_trader.model.identifiers import (
+    AccountId,
     ClientOrderId,
+    InstrumentId,
     PositionId,
     StrategyId,
     Venue,
@@ -34,6 +37,9 @@ from nautilus_trader.model.identifiers import (
 from nautilus_trader.model.objects import Currency, Money
 from nautilus_trader.model.orders import Order
 from nautilus_trader.model.position import Position
+
+from workbench.backtest.feed import MergingNode
+from workbench.backtest.snapshots import SnapshotStore
 
 __all__ = ["AppendOnlyAnalyzer", "IndexedCache", "installed_cache"]
 
@@ -120,22 +126,38 @@ class AppendOnlyAnalyzer(PortfolioAnalyzer):
 
 # The only frames of Python that call into `BacktestEngine.run` and `BacktestEngine.end`.
 _ENGINE_CALLERS: frozenset[CodeType] = frozenset(
-    {BacktestNode._run_oneshot.__code__, BacktestNode._run_streaming.__code__}
+    {
+        BacktestNode._run_oneshot.__code__,
+        BacktestNode._run_streaming.__code__,
+        MergingNode._run_streaming.__code__,
+        # Builds the result
+        BacktestNode._run.__code__,
+    }
 )
+
+
+def _is_engine_calling() -> bool:
+    """
+    Return whether nautilus's own compiled code called the method that asks.
+
+    When the frame of Python below the call is the one that drives the engine, no strategy's code is on the
+    stack.
+    """
+    return sys._getframe(2).f_code in _ENGINE_CALLERS
 
 
 class IndexedCache(Cache):
     """
-    A `Cache` that answers the matching engine from an index of reduce-only orders.
+    A `Cache` that answers nautilus's own engines from indexes, and everybody else as ever.
 
-    The matching engine looks for open reduce-only orders alone. When the frame of Python below the call is
-    the one that drives the engine, no strategy's code is on the stack, so the caller is the matching engine
-    and gets those. Everybody else gets all orders of the position, as ever.
+    The matching engine looks for open reduce-only orders alone, and is given those. The portfolio and the
+    engine read snapshots of closed positions and are given the ones that are kept; others get copies.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reduce_only: dict[PositionId, dict[ClientOrderId, Order]] = {}
+        self.snapshots = SnapshotStore()
 
     def add_position_id(
         self, position_id: PositionId, venue: Venue, client_order_id: ClientOrderId, strategy_id: StrategyId
@@ -148,7 +170,7 @@ class IndexedCache(Cache):
 
     def orders_for_position(self, position_id: PositionId) -> list[Order]:
         """Return the orders of the position, as `Cache.orders_for_position` does."""
-        if sys._getframe(1).f_code not in _ENGINE_CALLERS:
+        if not _is_engine_calling():
             orders: list[Order] = Cache.orders_for_position(self, position_id)
             return orders
         candidates = self._reduce_only.get(position_id)
@@ -158,21 +180,70 @@ class IndexedCache(Cache):
             del candidates[client_order_id]
         return list(candidates.values())
 
+    def snapshot_position(self, position: Position) -> None:
+        """Keep a snapshot of the position, as `Cache.snapshot_position` does."""
+        self.snapshots.add(position)
+
+    def position_snapshots(
+        self, position_id: PositionId | None = None, account_id: AccountId | None = None
+    ) -> list[Position]:
+        """Return the snapshots, as `Cache.position_snapshots` does."""
+        if _is_engine_calling():
+            return self.snapshots.find(position_id, account_id)
+        return self.snapshots.copy(position_id, account_id)
+
+    def position_snapshot_ids(
+        self, instrument_id: InstrumentId | None = None, account_id: AccountId | None = None
+    ) -> set[PositionId]:
+        """Return the ids of positions with snapshots, as `Cache.position_snapshot_ids` does."""
+        found = self.snapshots.find_ids(instrument_id)
+        if account_id is None:
+            return found
+        return {p for p in found if self._has_account(p, account_id)}
+
+    def position_snapshot_bytes(self, position_id: PositionId) -> list[bytes]:
+        """Return the pickled snapshots, as `Cache.position_snapshot_bytes` does."""
+        if _is_engine_calling():
+            return self.snapshots.reference(position_id)
+        return self.snapshots.pickle(position_id)
+
     def purge_order(self, client_order_id: ClientOrderId, purge_from_database: bool = False) -> None:
         """Purge the order, as `Cache.purge_order` does."""
         Cache.purge_order(self, client_order_id, purge_from_database)
-        for candidates in self._reduce_only.values():
-            candidates.pop(client_order_id, None)
+        if self.order(client_order_id) is None:  # An open order stays
+            for candidates in self._reduce_only.values():
+                candidates.pop(client_order_id, None)
 
     def purge_position(self, position_id: PositionId, purge_from_database: bool = False) -> None:
         """Purge the position, as `Cache.purge_position` does."""
+        position = self.position(position_id)
         Cache.purge_position(self, position_id, purge_from_database)
-        self._reduce_only.pop(position_id, None)
+        if self.position(position_id) is None:  # An open position stays
+            self._reduce_only.pop(position_id, None)
+            self.snapshots.purge_position(position_id, None if position is None else position.instrument_id)
+
+    def purge_instrument(self, instrument_id: InstrumentId, purge_from_database: bool = False) -> None:
+        """Purge the instrument, as `Cache.purge_instrument` does."""
+        Cache.purge_instrument(self, instrument_id, purge_from_database)
+        if self.instrument(instrument_id) is None:
+            self.snapshots.clear_index(instrument_id)
 
     def clear_index(self) -> None:
         """Clear the indexes, as `Cache.clear_index` does."""
         Cache.clear_index(self)
         self._reduce_only.clear()
+        self.snapshots.clear_index()
+
+    def reset(self) -> None:
+        """Reset the cache, as `Cache.reset` does."""
+        Cache.reset(self)
+        self.snapshots.clear()
+
+    def _has_account(self, position_id: PositionId, account_id: AccountId) -> bool:
+        position = self.position(position_id)
+        if position is not None and position.account_id == account_id:
+            return True
+        return bool(self.snapshots.find(position_id, account_id))
 
 
 @contextmanager

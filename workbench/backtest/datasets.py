@@ -13,16 +13,18 @@ import pyarrow.parquet as pq
 from nautilus_trader.backtest.config import BacktestDataConfig, BacktestRunConfig
 from nautilus_trader.backtest.node import BacktestNode, get_instrument_ids
 from nautilus_trader.core.datetime import maybe_dt_to_unix_nanos, unix_nanos_to_iso8601
-from nautilus_trader.model.data import Bar
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import price_type_to_str
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from workbench.errors import CatalogError, ConfigError, NotFoundError
 
-__all__ = ["Dataset", "check_run_data", "choose_chunk_size", "hash_data"]
+__all__ = ["Dataset", "check_run_data", "choose_chunk_size", "find_run_data", "hash_data"]
 
 # One shot is fine up to here; nautilus's objects for one million ticks take about 500 MB.
 _ONE_SHOT_ROWS = 250_000
 _CHUNK_ROWS = 100_000
+_LATEST: int = np.iinfo(np.int64).max
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -58,6 +60,13 @@ def check_run_data(config: BacktestRunConfig) -> Dataset:
         If the catalog, the instrument or the data are not there; the message lists what is.
 
     """
+    dataset = find_run_data(config)
+    _check_fillable(config)
+    return dataset
+
+
+def find_run_data(config: BacktestRunConfig) -> Dataset:
+    """Find the data of the run as `check_run_data` does, whether or not a venue could trade on them."""
     if not config.data:
         raise ConfigError("the configuration names no data", expected="at least one entry in `data`")
     if not config.venues:
@@ -67,7 +76,7 @@ def check_run_data(config: BacktestRunConfig) -> Dataset:
     venues = {v.name for v in config.venues}
     files: list[Path] = []
     instruments: list[str] = []
-    rows, first, last = 0, np.iinfo(np.int64).max, 0
+    rows, first, last = 0, _LATEST, 0
     for data in config.data:
         found = _find(data, venues, start, end)
         files += found.files
@@ -83,16 +92,38 @@ def hash_data(config: BacktestRunConfig, dataset: Dataset) -> str:
 
     Files of our own writer hold the hash of their content in the footer; of others all bytes are read.
     """
-    digest = hashlib.sha256()
-    for path in dataset.files:
-        digest.update(f"{path.parent.name}/{path.name}:{_hash_file(path)}\n".encode())
-    for data in config.data:
+    lines = {f"{path.parent.name}/{path.name}:{_hash_file(path)}" for path in dataset.files}
+    for path in sorted({data.catalog_path for data in config.data}):
+        (data, *_) = (d for d in config.data if d.catalog_path == path)
         for instrument in _open(data).instruments(instrument_ids=dataset.instruments):
-            digest.update(
-                json.dumps(type(instrument).to_dict(instrument), sort_keys=True, default=str).encode()
-            )
-    digest.update(f"{dataset.start_ns}-{dataset.end_ns}:{dataset.rows}".encode())
+            lines.add(json.dumps(type(instrument).to_dict(instrument), sort_keys=True, default=str))
+    digest = hashlib.sha256("\n".join(sorted(lines)).encode())
+    digest.update(f"\n{dataset.start_ns}-{dataset.end_ns}:{dataset.rows}".encode())
     return digest.hexdigest()
+
+
+def _check_fillable(config: BacktestRunConfig) -> None:
+    """Refuse bars of one side alone: the simulated venue could fill no order, and no one would be told."""
+    sides: dict[str, set[str]] = {}
+    priced = set()
+    for data in config.data:
+        names = [str(i) for i in get_instrument_ids(data)]
+        if data.data_type is not Bar:
+            priced.update(names)
+            continue
+        for identifier in _identifiers(data, Bar, names):
+            bar_type = BarType.from_str(identifier)
+            sides.setdefault(str(bar_type.instrument_id), set()).add(
+                price_type_to_str(bar_type.spec.price_type)
+            )
+    for name, found in sides.items():
+        if len(found) == 1 and found < {"BID", "ASK"} and name not in priced:
+            (side,) = found
+            other = "ASK" if side == "BID" else "BID"
+            raise ConfigError(
+                f"the run has {side} bars of {name} alone, from which the simulated venue can fill no order",
+                expected=f"the {other} bars too, or bars of LAST prices, quotes or trades",
+            )
 
 
 def _hash_file(path: Path) -> str:
@@ -171,7 +202,7 @@ def _find_rows(
 ) -> Dataset:
     every = catalog.get_file_list_from_data_cls(kind)
     files: list[Path] = []
-    rows, first, last = 0, np.iinfo(np.int64).max, 0
+    rows, first, last = 0, _LATEST, 0
     for identifier in identifiers:
         mine = catalog.filter_files(kind, every, identifiers=[identifier])
         if not mine:
@@ -181,7 +212,7 @@ def _find_rows(
                 expected=f"one of {', '.join(have) or 'none'}",
                 advice="`workbench data ls` shows what is there",
             )
-        total, extent = 0, (np.iinfo(np.int64).max, 0)
+        total, extent = 0, (_LATEST, 0)
         for file in mine:
             path = Path(file if file.startswith("/") else f"/{file}")
             count, begin, finish, whole = _count(path, low, high)
@@ -201,32 +232,46 @@ def _find_rows(
 
 def _count(path: Path, low: int | None, high: int | None) -> tuple[int, int, int, tuple[int, int]]:
     """Return the rows in range, their first and last stamp, and the extent of the whole file."""
+    rows, first, last = 0, _LATEST, 0
+    extent = (_LATEST, 0)
     try:
-        file = pq.ParquetFile(path)
-        column = file.schema_arrow.get_field_index("ts_init")
-        if column < 0:
-            raise CatalogError(f"{path.name} has no column ts_init", expected="a file written by nautilus")
-        rows, first, last = 0, np.iinfo(np.int64).max, 0
-        extent = (np.iinfo(np.int64).max, 0)
-        for i in range(file.metadata.num_row_groups):
-            stamps = file.read_row_group(i, columns=["ts_init"]).column(0).to_numpy().astype(np.int64)
-            if not len(stamps):
-                continue
-            extent = (min(extent[0], int(stamps.min())), max(extent[1], int(stamps.max())))
-            inside = np.ones(len(stamps), dtype=bool)
-            if low is not None:
-                inside &= stamps >= low
-            if high is not None:
-                inside &= stamps <= high
-            if inside.any():
-                rows += int(inside.sum())
-                first = min(first, int(stamps[inside].min()))
-                last = max(last, int(stamps[inside].max()))
+        with pq.ParquetFile(path) as file:
+            column = file.schema_arrow.get_field_index("ts_init")
+            if column < 0:
+                raise CatalogError(
+                    f"{path.name} has no column ts_init", expected="a file written by nautilus"
+                )
+            for i in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(i)
+                if group.num_rows == 0:
+                    continue
+                bounds = _find_bounds(group.column(column).statistics)
+                if bounds is not None and _holds(low, high, *bounds):
+                    inside, begin, finish = group.num_rows, *bounds
+                else:
+                    stamps = file.read_row_group(i, columns=["ts_init"]).column(0).to_numpy().astype(np.int64)
+                    bounds = int(stamps.min()), int(stamps.max())
+                    kept = stamps[(stamps >= (low or 0)) & (stamps <= (_LATEST if high is None else high))]
+                    inside = len(kept)
+                    begin, finish = (int(kept.min()), int(kept.max())) if inside else (_LATEST, 0)
+                extent = (min(extent[0], bounds[0]), max(extent[1], bounds[1]))
+                rows, first, last = rows + inside, min(first, begin), max(last, finish)
     except (OSError, ValueError) as e:  # pyarrow's errors are both
         raise CatalogError(
             f"{path} cannot be read: {e}", expected="a whole Parquet file", advice="import the data again"
         ) from e
     return rows, first, last, extent
+
+
+def _find_bounds(statistics: pq.Statistics | None) -> tuple[int, int] | None:
+    """Return the least and the greatest stamp of a row group, if its writer put them down."""
+    if statistics is None or not statistics.has_min_max:
+        return None
+    return int(statistics.min), int(statistics.max)
+
+
+def _holds(low: int | None, high: int | None, first: int, last: int) -> bool:
+    return (low is None or low <= first) and (high is None or last <= high)
 
 
 def _parse_time(value: str | int | None, name: str) -> int | None:

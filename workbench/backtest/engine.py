@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from decimal import localcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from nautilus_trader.common.component import is_backtest_force_stop, set_backtes
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from nautilus_trader.model.enums import AssetClass, account_type_to_str
 from nautilus_trader.model.objects import Currency, Money
+from nautilus_trader.serialization.arrow.serializer import _SCHEMAS
 
 from workbench.analysis.costs import build_costs
 from workbench.analysis.definitions import build_definitions
@@ -28,14 +31,16 @@ from workbench.backtest import tables
 from workbench.backtest.bookkeeping import AppendOnlyAnalyzer, installed_cache
 from workbench.backtest.configuration import parse_run_config
 from workbench.backtest.datasets import Dataset, check_run_data, choose_chunk_size
+from workbench.backtest.feed import MergingNode
 from workbench.backtest.identity import build_identity, collect_versions
 from workbench.backtest.logs import ProcessLog
-from workbench.backtest.marks import Books, Marks, VenueTap
+from workbench.backtest.marks import EXACT, Books, Marks, VenueTap
 from workbench.backtest.monitor import Monitor
 from workbench.backtest.rundir import RunDirectory, utc_now
-from workbench.errors import InputError
-from workbench.jobs.control import Control
-from workbench.records import Failure, Identity, Progress, RunRecord
+from workbench.errors import RunError
+from workbench.jobs.control import Control, RecycleError
+from workbench.jobs.failures import build_failure
+from workbench.records import Failure, Progress, RunRecord
 from workbench.states import JobState
 
 __all__ = ["TASK", "execute"]
@@ -61,29 +66,48 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
         The manifest as plain values, and the final ``state``.
 
     """
+    if _spent:
+        raise RecycleError("a run here has registered data types, which nautilus cannot forget")
     directory = RunDirectory(Path(spec["path"]))
     with _captured_sources(directory.path / "strategies"):
         config = parse_run_config(spec["config"])
         log = ProcessLog(config.engine.logging if config.engine is not None else None)
-        record = RunRecord(
-            run_id=directory.run_id,
-            name=spec.get("name", ""),
-            state=JobState.FAILED,
-            versions=collect_versions(),
-            started_at=utc_now(),
-            finished_at="",
-        )
+        run = _Run(config, directory, control, spec)
+        types = len(_SCHEMAS)
         try:
-            record = _Run(config, directory, control, record).run()
-        except InputError as e:
-            record = _failed(record, Failure(kind="input", message=str(e)))
+            record = run.run()
         except BaseException as e:  # noqa: BLE001 - whatever a strategy raises must end as a reason
-            message = f"{type(e).__name__}: {e}"
-            failure = Failure(kind="exception", message=message, traceback=traceback.format_exc())
-            record = _failed(record, failure)
-        log.save(directory.path / "log.jsonl")
+            record = run.fail(build_failure(e))
+        if len(_SCHEMAS) != types:
+            _spent.append(directory.run_id)
+        content = log.read()
+        record = _explain(record, content)
+        with suppress(RunError):  # A full disk: the manifest tells, or cannot be written either
+            directory.write_bytes("log.jsonl", content)
+        log.clear()
     record = directory.write_manifest(msgspec.structs.replace(record, finished_at=utc_now()))
     return {**msgspec.to_builtins(record), "state": str(record.state)}
+
+
+# The runs that registered custom data types. Their module is imported anew for every run, and nautilus does
+# not let a type be registered again.
+_spent: list[str] = []
+
+
+def _explain(record: RunRecord, log: bytes) -> RunRecord:
+    """Add what nautilus logged when it stopped the run by itself."""
+    if record.failure is None or record.failure.kind != "account":
+        return record
+    lines = [line for line in log.splitlines() if b"Stopping backtest from" in line]
+    if not lines:
+        return record
+    reason = str(json.loads(lines[-1])["message"]).removeprefix("Stopping backtest from ")
+    failure = msgspec.structs.replace(record.failure, message=f"nautilus stopped the run: {reason}")
+    return msgspec.structs.replace(record, failure=failure)
+
+
+def _to_iso(ts_ns: int | None) -> str | None:
+    return None if ts_ns is None else str(unix_nanos_to_iso8601(ts_ns))
 
 
 @contextmanager
@@ -93,43 +117,56 @@ def _captured_sources(directory: Path) -> Iterator[None]:
         yield
         return
     sys.path.insert(0, str(directory))
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    importlib.invalidate_caches()
     try:
         yield
     finally:
-        sys.path.remove(str(directory))
-
-
-def _failed(record: RunRecord, failure: Failure) -> RunRecord:
-    return msgspec.structs.replace(record, state=JobState.FAILED, failure=failure)
+        sys.dont_write_bytecode = writes_bytecode
+        with suppress(ValueError):  # A strategy may have taken it off
+            sys.path.remove(str(directory))
 
 
 class _Run:
     """One run, from the configuration to the tables."""
 
     def __init__(
-        self, config: BacktestRunConfig, directory: RunDirectory, control: Control, record: RunRecord
+        self, config: BacktestRunConfig, directory: RunDirectory, control: Control, spec: dict[str, Any]
     ) -> None:
         self._config = config
         self._directory = directory
         self._control = control
-        self._record = record
+        self._record = RunRecord(
+            run_id=directory.run_id,
+            name=spec.get("name", ""),
+            state=JobState.FAILED,
+            versions=collect_versions(),
+            started_at=utc_now(),
+            finished_at="",
+        )
 
     def run(self) -> RunRecord:
         self._control.report(Progress(stage="load"))
         dataset = check_run_data(self._config)
         identity = build_identity(self._config, dataset, self._record.versions)
         self._record = msgspec.structs.replace(self._record, identity=identity)
-        node = BacktestNode([self._prepare(dataset)])
+        node = MergingNode([self._prepare(dataset)])
         try:
-            return self._run_node(node, dataset, identity)
+            return self._run_node(node, dataset)
         finally:
             # A run that raised leaves the flag that a cancel sets; the next run here must not see it.
             set_backtest_force_stop(False)
-            node.dispose()
+            with suppress(Exception):  # Of an engine that was stopped in the middle: it may not like it
+                node.dispose()
+
+    def fail(self, failure: Failure) -> RunRecord:
+        return msgspec.structs.replace(self._record, state=JobState.FAILED, failure=failure)
 
     def _prepare(self, dataset: Dataset) -> BacktestRunConfig:
         """Return the configuration as the node gets it: same run, our chunk size, results kept."""
         chunk_size = self._config.chunk_size or choose_chunk_size(dataset.rows)
+        if any(d.filter_expr for d in self._config.data):
+            chunk_size = None  # Nautilus's streamed read does not filter
         tap = VenueTap.build_config()
         return msgspec.structs.replace(
             self._config,
@@ -144,7 +181,7 @@ class _Run:
             raise_exception=True,
         )
 
-    def _run_node(self, node: BacktestNode, dataset: Dataset, identity: Identity) -> RunRecord:
+    def _run_node(self, node: BacktestNode, dataset: Dataset) -> RunRecord:
         VenueTap.take_registered()  # Of a run that failed while it was built
         with installed_cache():
             node.build()
@@ -162,25 +199,24 @@ class _Run:
             total_events=dataset.rows,
             start_ns=dataset.start_ns,
             end_ns=dataset.end_ns,
+            has_timer=not any(v.latency_model or v.modules for v in self._config.venues),
         )
         engine.add_actor(monitor)
         began = time.monotonic()
-        (result,) = node.run()
+        error: BaseException | None = None
+        try:
+            (result,) = node.run()
+        except BaseException as e:  # noqa: BLE001 - what was done until then is kept, whatever it is
+            error, result = e, engine.get_result()
         elapsed = time.monotonic() - began
-        state, failure = self._find_end(monitor)
-        monitor.take_sample(engine.kernel.clock.timestamp_ns())
-        self._control.report(
-            Progress(stage="save", fraction=1.0, events=engine.iteration, currency=currency.code)
-        )
-        self._save(engine, monitor, marks, currency, result)
-        return msgspec.structs.replace(
+        state, failure = self._find_end(monitor, error)
+        record = msgspec.structs.replace(
             self._record,
             state=state,
             failure=failure,
-            identity=identity,
             elapsed_secs=round(elapsed, 6),
-            backtest_start=unix_nanos_to_iso8601(result.backtest_start),
-            backtest_end=unix_nanos_to_iso8601(result.backtest_end),
+            backtest_start=_to_iso(result.backtest_start),
+            backtest_end=_to_iso(result.backtest_end),
             currency=currency.code,
             account_type=",".join(sorted({account_type_to_str(a.type) for a in engine.cache.accounts()})),
             events=engine.iteration,
@@ -188,14 +224,23 @@ class _Run:
             fills=len(monitor.fills),
             positions=result.total_positions,
         )
+        if error is None or monitor.samples:
+            self._record = record  # Stands if what follows fails
+            monitor.take_sample(engine.kernel.clock.timestamp_ns())
+            monitor.report_stage("save")
+            with localcontext(EXACT):
+                self._save(engine, monitor, marks, currency, result)
+        return record
 
-    def _find_end(self, monitor: Monitor) -> tuple[JobState, Failure | None]:
+    def _find_end(self, monitor: Monitor, error: BaseException | None) -> tuple[JobState, Failure | None]:
+        if error is not None:
+            return JobState.FAILED, build_failure(error)
         if monitor.was_cancelled:
             return JobState.CANCELLED, None
         if is_backtest_force_stop():
             # Nautilus stops a run by itself when an account breaks; it only says so in the log.
             message = "nautilus stopped the run early, after an account error or on a strategy's request"
-            return JobState.FAILED, Failure(kind="account", message=message, traceback="see log.jsonl")
+            return JobState.FAILED, Failure(kind="account", message=message)
         return JobState.COMPLETED, None
 
     def _find_currency(self) -> Currency:

@@ -28,47 +28,57 @@ class ProcessLog:
     """
     The log of this process.
 
-    Nautilus has one logger a process and no way to change its file or level. A warm process therefore logs
-    to one file, and each run is given the part that it wrote. A run that wants another level gets a fresh
-    process. The file's directory goes with the process's scratch space.
+    Nautilus has one logger a process and no way to change its file or levels. A warm process therefore logs
+    to one file, and each run is given the part that it wrote. A run that wants other levels gets a fresh
+    process. The file is temporary, as is all that a worker's child writes to its temporary directory.
     """
 
     _guard: Any = None
     _path: Path | None = None
-    _level: str = ""
+    _levels: tuple[str, dict[str, str]] | None = None
 
-    def __init__(self, config: LoggingConfig | None, scratch: Path | None = None) -> None:
-        level = _choose_level(config)
+    def __init__(self, config: LoggingConfig | None) -> None:
+        levels = (_choose_level(config), dict((config and config.log_component_levels) or {}))
         if ProcessLog._path is None:
             if is_logging_initialized():
                 raise RecycleError("somebody else has set up nautilus's logger in this process")
-            directory = scratch or Path(tempfile.mkdtemp(prefix="workbench-log-"))
+            directory = Path(tempfile.mkdtemp(prefix="workbench-log-"))
             ProcessLog._path = directory / f"nautilus-{os.getpid()}.jsonl"
-            ProcessLog._level = level
+            ProcessLog._levels = levels
             ProcessLog._guard = init_logging(
                 level_stdout=log_level_from_str("OFF"),
-                level_file=log_level_from_str(level),
+                level_file=log_level_from_str(levels[0]),
                 directory=str(directory),
                 file_name=ProcessLog._path.stem,
                 file_format="json",
-                component_levels=config.log_component_levels if config is not None else None,
+                component_levels=levels[1] or None,
                 fileout_sync_on_flush=False,
             )
-        elif ProcessLog._level != level:
-            raise RecycleError(f"the log level is {ProcessLog._level}, the run wants {level}")
+        elif ProcessLog._levels != levels:
+            raise RecycleError(f"the log levels are {ProcessLog._levels}, the run wants {levels}")
         self._start = self._size()
 
-    def save(self, path: Path) -> None:
-        """Write what was logged since this object was made to `path`; at most the last 64 MB."""
+    def read(self) -> bytes:
+        """Return what was logged since this object was made, whole lines, at most the last 64 MB of it."""
         flush_logger()
         source = ProcessLog._path
         if source is None or not source.is_file():
-            path.touch()
-            return
+            return b""
         with source.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(max(self._start, end - _MAX_BYTES))
-            path.write_bytes(file.read(end - file.tell()))
+            start = max(self._start, end - _MAX_BYTES)
+            file.seek(start)
+            content = file.read(end - start)
+        if start > self._start:
+            content = content.partition(b"\n")[2]
+        return content
+
+    @staticmethod
+    def clear() -> None:
+        """Forget what was logged, so that the file of a warm process does not grow from run to run."""
+        flush_logger()
+        if ProcessLog._path is not None and ProcessLog._path.is_file():
+            os.truncate(ProcessLog._path, 0)  # Nautilus appends: it goes on at the new end
 
     @staticmethod
     def note(message: str) -> None:

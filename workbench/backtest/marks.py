@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import ClassVar, NamedTuple
 
 from nautilus_trader.backtest.engine import SimulatedExchange
@@ -16,7 +17,11 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.objects import Currency, Price
 from nautilus_trader.model.position import Position
 
-__all__ = ["Books", "Marks", "Touch", "VenueTap"]
+__all__ = ["EXACT", "Books", "Marks", "Touch", "VenueTap"]
+
+# A strategy may change the decimal context of its thread, which is also the monitor's: what is measured here
+# is measured in a context of its own.
+EXACT = Context(prec=38, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 
 class Touch(NamedTuple):
@@ -28,13 +33,14 @@ class Touch(NamedTuple):
 
 class VenueTap(SimulationModule):
     """
-    Hands out the simulated exchange that it is registered with.
+    Hands out the simulated exchange that it is registered with, and may tell of its data.
 
     The engine keeps its exchanges to itself; a simulation module is given one. `Books` takes the tap off its
-    exchange again before the run, so that it costs nothing per data point.
+    exchange again before the run, so that it costs nothing per data point, unless somebody listens.
     """
 
     _registered: ClassVar[list[VenueTap]] = []
+    _listen: Callable[[int], None] | None = None
 
     @classmethod
     def build_config(cls) -> ImportableActorConfig:
@@ -56,8 +62,16 @@ class VenueTap(SimulationModule):
         super().register_venue(exchange)
         self._registered.append(self)
 
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Call `listener` with the stamp (``ts_init``) of all data, before the exchange sees them."""
+        self._listen = listener
+        if self not in self.exchange.modules:
+            self.exchange.modules.append(self)
+
     def pre_process(self, data: Data) -> None:
-        """Do nothing."""
+        """Tell whoever listens."""
+        if self._listen is not None:
+            self._listen(data.ts_init)
 
     def process(self, ts_now: int) -> None:
         """Do nothing."""
@@ -73,6 +87,7 @@ class Books:
     """The order books of the simulated venues, by instrument."""
 
     def __init__(self, taps: list[VenueTap]) -> None:
+        self._taps = taps
         self._exchanges: list[SimulatedExchange] = []
         for tap in taps:
             self._exchanges.append(tap.exchange)
@@ -83,6 +98,11 @@ class Books:
     def exchanges(self) -> list[SimulatedExchange]:
         """Return the simulated exchanges."""
         return self._exchanges
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Call `listener` with the stamp (``ts_init``) of all data of all venues, before they are processed."""
+        for tap in self._taps:
+            tap.listen(listener)
 
     def find_touch(self, instrument_id: InstrumentId) -> Touch:
         """Return the best bid and ask of the venue's own book."""

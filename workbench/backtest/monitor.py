@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import msgspec
 from nautilus_trader.accounting.accounts.base import Account
 from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.component import TimeEvent, set_backtest_force_stop
+from nautilus_trader.common.component import set_backtest_force_stop
 from nautilus_trader.common.config import ActorConfig
 from nautilus_trader.model.enums import AccountType, PositionSide
 from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.objects import Currency
 
-from workbench.backtest.marks import Books, Marks, Touch
+from workbench.backtest.marks import EXACT, Books, Marks, Touch
 from workbench.jobs.control import Control
 from workbench.records import Progress
 from workbench.states import JobState
@@ -89,6 +89,10 @@ class Monitor(Actor):
         The data points of the whole run.
     start_ns, end_ns : int
         The range of the data, UNIX nanoseconds UTC.
+    has_timer : bool
+        Whether a timer of nautilus's clock may be used. At every timer the engine settles its venues: a
+        command that a latency model holds back, or a simulation module, would then be processed earlier than
+        without the monitor. In such a run it is woken by the data instead.
 
     """
 
@@ -103,6 +107,7 @@ class Monitor(Actor):
         total_events: int,
         start_ns: int,
         end_ns: int,
+        has_timer: bool = True,
     ) -> None:
         super().__init__(ActorConfig(component_id="WORKBENCH-MONITOR", log_events=False, log_commands=False))
         self._control = control
@@ -113,6 +118,8 @@ class Monitor(Actor):
         self._total_events = max(total_events, 1)
         self._start_ns = start_ns
         self._end_ns = end_ns
+        self._has_timer = has_timer
+        self._interval_ns = self._due_ns = 0
         self._began = self._reported = time.monotonic()
         self._paused_secs = 0.0
         self.samples: list[Sample] = []
@@ -120,18 +127,23 @@ class Monitor(Actor):
         self.was_cancelled = False
 
     def on_start(self) -> None:
-        """Take the first sample, set the timer and listen for fills."""
+        """Take the first sample, begin to tick and listen for fills."""
         self._began = time.monotonic()
-        self.take_sample(self.clock.timestamp_ns())
-        interval = choose_interval_ns(self._start_ns, self._end_ns)
-        first = (self._start_ns // interval + 1) * interval
-        if first <= self._end_ns:
+        now = self.clock.timestamp_ns()
+        self.take_sample(now)
+        # A configured start may lie before the first data: its midnights count as well.
+        start = min(now, self._start_ns)
+        self._interval_ns = interval = choose_interval_ns(start, self._end_ns)
+        self._due_ns = (start // interval + 1) * interval
+        if not self._has_timer:
+            self._books.listen(self._on_data)
+        elif self._due_ns <= self._end_ns:
             self.clock.set_timer_ns(
                 name="workbench-monitor",
                 interval_ns=interval,
-                start_time_ns=first - interval,
+                start_time_ns=self._due_ns - interval,
                 stop_time_ns=self._end_ns,
-                callback=self._on_tick,
+                callback=lambda event: self._tick(event.ts_event),
             )
         self.msgbus.subscribe(topic="events.fills.*", handler=self._on_fill)
 
@@ -144,8 +156,14 @@ class Monitor(Actor):
         else:
             self.samples.append(sample)
 
-    def _on_tick(self, event: TimeEvent) -> None:
-        self.take_sample(event.ts_event)
+    def _on_data(self, ts_ns: int) -> None:
+        """Tick for every moment before `ts_ns` that is due: all data up to it have been processed."""
+        while self._due_ns < ts_ns:
+            self._tick(self._due_ns)
+            self._due_ns += self._interval_ns
+
+    def _tick(self, ts_ns: int) -> None:
+        self.take_sample(ts_ns)
         now = time.monotonic()
         if now - self._reported >= _REPORT_SECS:
             self._reported = now
@@ -155,11 +173,15 @@ class Monitor(Actor):
             self._control.wait_while_paused()
             self._paused_secs += time.monotonic() - now
             self._report(JobState.RUNNING)
-        if self._control.is_cancelled:
+        if self._control.is_cancelled and not self.was_cancelled:
             self.was_cancelled = True
             set_backtest_force_stop(True)
 
-    def _report(self, state: JobState) -> None:
+    def report_stage(self, stage: str) -> None:
+        """Report that the run has come to another stage, with all that the last sample says."""
+        self._report(JobState.RUNNING, stage)
+
+    def _report(self, state: JobState, stage: str = "run") -> None:
         sample = self.samples[-1]
         events = sample.events
         elapsed = max(time.monotonic() - self._began - self._paused_secs, 1e-9)
@@ -168,7 +190,7 @@ class Monitor(Actor):
         self._control.report(
             Progress(
                 state=state,
-                stage="run",
+                stage=stage,
                 fraction=min(events / self._total_events, 1.0),
                 simulated_ts_ns=sample.ts_ns,
                 events=events,
@@ -182,19 +204,23 @@ class Monitor(Actor):
         )
 
     def _on_fill(self, fill: OrderFilled) -> None:
-        commission = fill.commission
-        self.fills.append(
-            FillSample(
-                fill=fill,
-                touch=self._books.find_touch(fill.instrument_id),
-                rate=self._marks.find_rate(fill.currency, self._currency),
-                commission_rate=None
-                if commission is None
-                else self._marks.find_rate(commission.currency, self._currency),
+        with localcontext(EXACT):
+            self.fills.append(
+                FillSample(
+                    fill=fill,
+                    touch=self._books.find_touch(fill.instrument_id),
+                    rate=self._marks.find_rate(fill.currency, self._currency),
+                    commission_rate=None
+                    if fill.commission is None
+                    else self._marks.find_rate(fill.commission.currency, self._currency),
+                )
             )
-        )
 
     def _measure(self, ts_ns: int) -> Sample:
+        with localcontext(EXACT):
+            return self._measure_exactly(ts_ns)
+
+    def _measure_exactly(self, ts_ns: int) -> Sample:
         balance = self._sum_balances()
         value, gross, net, open_positions = self._sum_positions()
         return Sample(

@@ -14,7 +14,7 @@ from nautilus_trader.model.data import Bar, BarType, QuoteTick
 from numpy.typing import NDArray
 
 from workbench.backtest.configuration import parse_run_config
-from workbench.backtest.datasets import check_run_data
+from workbench.backtest.datasets import find_run_data
 from workbench.backtest.run import Run
 from workbench.catalog.prices import decode_ticks
 from workbench.errors import ConfigError, InputError
@@ -59,7 +59,7 @@ def load_config_prices(config: BacktestRunConfig, *, max_bars: int = 2_000) -> d
                 continue
             one = _only(data, kind, identifiers)
             try:
-                dataset = check_run_data(msgspec.structs.replace(config, data=[one]))
+                dataset = find_run_data(msgspec.structs.replace(config, data=[one]))
             except InputError:  # The catalog has moved or changed since: the run stays readable
                 continue
             prices[instrument_id] = _merge(dataset.files, kind, dataset.start_ns, dataset.end_ns, max_bars)

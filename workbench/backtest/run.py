@@ -13,13 +13,16 @@ import msgspec
 import pandas as pd
 from nautilus_trader.backtest.config import BacktestRunConfig
 
-from workbench.backtest.configuration import redact_run_config
+from workbench.backtest.capture import SourceModule
+from workbench.backtest.configuration import parse_run_config, redact_run_config
 from workbench.backtest.datasets import check_run_data
 from workbench.backtest.identity import collect_versions
 from workbench.backtest.rundir import RunDirectory, new_run_id, utc_now
-from workbench.backtest.sources import MODULE_PREFIX, check_strategies, sources_path
+from workbench.backtest.sources import check_strategies, find_captured, restore_sources, sources_path
+from workbench.backtest.venues import check_venues
 from workbench.config import load_settings
 from workbench.errors import RunError
+from workbench.jobs.switch import Switch
 from workbench.jobs.worker import Limits, Outcome, Worker
 from workbench.records import Failure, Progress, RunRecord
 from workbench.states import JobState
@@ -89,6 +92,21 @@ class Run:
         frame: pd.DataFrame = self._directory.read_table(name).to_pandas()
         return frame
 
+    def restore_config(self, runs: Path | None = None) -> BacktestRunConfig:
+        """
+        Return the configuration, ready to run again.
+
+        Captured strategies are put back from the run directory, so that it alone repeats the run.
+
+        Parameters
+        ----------
+        runs : Path, optional
+            Where the new run will be kept; default: the workspace's.
+
+        """
+        restore_sources(self.path, runs or load_settings().runs)
+        return parse_run_config(msgspec.json.encode(self.config), origin=str(self.path / "config.json"))
+
     def verify(self) -> list[str]:
         """Return the files that are missing or are not what the manifest says."""
         return self._directory.verify()
@@ -156,7 +174,9 @@ class ActiveRun:
         self._on_progress = on_progress
         self._limits = limits
         self._progress = Progress(stage="load")
+        self._switch = Switch()
         self._error: BaseException | None = None
+        self._callback_error: Exception | None = None
         self._thread = threading.Thread(target=self._guard, name=f"run-{directory.run_id}", daemon=True)
         self._thread.start()
 
@@ -182,22 +202,23 @@ class ActiveRun:
 
     def pause(self) -> None:
         """Hold the run in simulated time."""
-        self._worker.pause()
+        self._switch.pause()
 
     def resume(self) -> None:
         """Let the run go on."""
-        self._worker.resume()
+        self._switch.resume()
 
     def cancel(self) -> None:
         """Stop the run and keep its results so far."""
-        self._worker.cancel()
+        self._switch.cancel()
 
     def wait(self, timeout_secs: float | None = None) -> Run:
         """
         Wait for the end of the run and return it; a failed run is returned too.
 
         An interrupt (Ctrl-C, or the kernel's stop button) cancels the run, waits until its results so far
-        are kept, and is raised again.
+        are kept, and is raised again. So is an error of `on_progress`, which was not called again after it,
+        when the run has ended.
 
         Raises
         ------
@@ -215,11 +236,16 @@ class ActiveRun:
             raise TimeoutError(f"the run {self._directory.run_id} has not ended after {timeout_secs} s")
         if self._error is not None:
             raise self._error
+        if self._callback_error is not None:
+            self._callback_error.add_note(f"raised by on_progress; the run itself has ended: {self.path}")
+            raise self._callback_error
         return Run(self.path)
 
     def _guard(self) -> None:
         try:
-            outcome = self._worker.run(_TASK, self._spec, on_progress=self._note, limits=self._limits)
+            outcome = self._worker.run(
+                _TASK, self._spec, on_progress=self._note, limits=self._limits, switch=self._switch
+            )
             if not self._directory.is_finished:
                 _write_end(self._directory, self._spec, outcome)
             self._note_end(self._directory.read_manifest())
@@ -237,8 +263,12 @@ class ActiveRun:
 
     def _note(self, progress: Progress) -> None:
         self._progress = progress
-        if self._on_progress is not None:
+        if self._on_progress is None or self._callback_error is not None:
+            return
+        try:
             self._on_progress(progress)
+        except Exception as e:  # noqa: BLE001 - a broken display must not cost the run
+            self._callback_error = e
 
 
 def start_backtest(
@@ -276,13 +306,21 @@ def start_backtest(
     """
     runs = runs or load_settings().runs
     check_run_data(config)
+    check_venues(config)
     check_strategies(config, runs)
+    sources = [
+        SourceModule.from_captured(sources_path(runs) / f"{name}.py")
+        for name in sorted(find_captured(config))
+    ]
     directory = RunDirectory(runs / new_run_id())
     directory.create()
-    directory.write_json("config.json", redact_run_config(config))
-    for module in _captured_modules(config):
-        (directory.path / "strategies").mkdir(exist_ok=True)
-        shutil.copy2(sources_path(runs) / f"{module}.py", directory.path / "strategies")
+    try:
+        directory.write_json("config.json", redact_run_config(config))
+        for source in sources:
+            source.write(directory.path / "strategies")
+    except BaseException:
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise
     spec = {
         "config": config.json().decode(),
         "path": str(directory.path.resolve()),
@@ -318,12 +356,6 @@ def run_backtest(
     run = active.wait()
     run.raise_for_failure()
     return run
-
-
-def _captured_modules(config: BacktestRunConfig) -> set[str]:
-    strategies = config.engine.strategies if config.engine is not None else []
-    paths = [p for s in strategies for p in (s.strategy_path, s.config_path)]
-    return {p.partition(":")[0] for p in paths if p.startswith(MODULE_PREFIX)}
 
 
 def _write_end(directory: RunDirectory, spec: dict[str, Any], outcome: Outcome) -> None:

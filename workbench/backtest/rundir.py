@@ -76,6 +76,10 @@ class RunDirectory:
         except OSError as e:
             raise RunError(f"the run directory {self.path} cannot be made: {e.strerror}") from e
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write `content`: a temporary file, fsync, rename."""
+        self._write(name, content)
+
     def write_json(self, name: str, value: Any) -> None:
         """Write `value` as JSON: a temporary file, fsync, rename."""
         self._write(name, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n")
@@ -91,7 +95,9 @@ class RunDirectory:
         files = {}
         for path in sorted(self.path.rglob("*")):
             name = str(path.relative_to(self.path))
-            if path.is_file() and name != _MANIFEST and not name.endswith(".tmp"):
+            if name.endswith(".tmp"):
+                path.unlink(missing_ok=True)  # Of a process that was killed while it wrote
+            elif path.is_file() and name != _MANIFEST:
                 files[name] = _describe(path)
         record = msgspec.structs.replace(record, files=files)
         self._write(_MANIFEST, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
@@ -121,9 +127,22 @@ class RunDirectory:
             raise RunError(f"{path} is damaged: {e}", advice="run the backtest again") from e
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return the JSON object in the file `name`; empty if there is none."""
+        """
+        Return the JSON object in the file `name`; empty if there is none.
+
+        Raises
+        ------
+        RunError
+            If the file is damaged.
+
+        """
         path = self.path / name
-        value: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            value: dict[str, Any] = json.loads(path.read_bytes())
+        except ValueError as e:
+            raise RunError(f"{path} is damaged: {e}", advice="run the backtest again") from e
         return value
 
     def read_table(self, name: str) -> pa.Table:
@@ -134,19 +153,26 @@ class RunDirectory:
         ------
         NotFoundError
             If the run kept no such table.
+        RunError
+            If the file is damaged.
 
         """
         path = self.path / f"{name}.parquet"
         if not path.is_file():
-            raise NotFoundError(f"the run {self.run_id} kept no table {name!r}", expected=f"one of {TABLES}")
-        return pq.read_table(path)
+            raise NotFoundError(
+                f"the run {self.run_id} kept no table {name!r}", expected=f"one of {', '.join(TABLES)}"
+            )
+        try:
+            return pq.read_table(path, page_checksum_verification=True)
+        except (OSError, ValueError) as e:  # pyarrow's errors are both
+            raise RunError(f"{path} is damaged: {e}", advice="run the backtest again") from e
 
     def verify(self) -> list[str]:
         """Return the names of the files that are missing or are not what the manifest says."""
         damaged = []
         for name, record in self.read_manifest().files.items():
             path = self.path / name
-            if not path.is_file() or _describe(path).sha256 != record.sha256:
+            if not path.is_file() or _hash(path) != record.sha256:
                 damaged.append(name)
         return damaged
 
@@ -175,8 +201,11 @@ def find_runs(runs: Path) -> list[RunDirectory]:
     return sorted(found, key=lambda r: r.run_id, reverse=True)
 
 
-def _describe(path: Path) -> FileRecord:
+def _hash(path: Path) -> str:
     with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _describe(path: Path) -> FileRecord:
     rows = pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None
-    return FileRecord(sha256=sha256, bytes=path.stat().st_size, rows=rows)
+    return FileRecord(sha256=_hash(path), bytes=path.stat().st_size, rows=rows)

@@ -1,17 +1,10 @@
-"""Strategy source: by import path, from a file, or from a class that was defined in a notebook cell."""
+"""Strategies by import path, from a file, or from a class of a notebook: found, checked, and named."""
 
 from __future__ import annotations
 
-import ast
-import builtins
-import hashlib
+import contextlib
 import importlib
-import inspect
-import linecache
 import sys
-import types
-from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +19,7 @@ from nautilus_trader.common.config import (
 from nautilus_trader.config import ImportableStrategyConfig, StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
+from workbench.backtest.capture import MODULE_PREFIX, SourceModule, capture_class, capture_file
 from workbench.errors import ConfigError, NotFoundError
 
 __all__ = [
@@ -36,32 +30,10 @@ __all__ = [
     "capture_config_files",
     "capture_file",
     "check_strategies",
+    "find_captured",
+    "restore_sources",
     "sources_path",
 ]
-
-MODULE_PREFIX = "workbench_strategy_"
-
-
-class SourceModule(msgspec.Struct, frozen=True):
-    """A captured module: its name holds the hash of its text, so one name is one content."""
-
-    name: str
-    text: str
-
-    @classmethod
-    def from_text(cls, text: str) -> SourceModule:
-        """Return `text` as a module named by its content."""
-        return cls(MODULE_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:16], text)
-
-    def write(self, directory: Path) -> Path:
-        """Write the module into `directory` and return its path; the same content is written once."""
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{self.name}.py"
-        if not path.exists():
-            temporary = path.with_suffix(f".{id(self)}.tmp")
-            temporary.write_text(self.text)
-            temporary.replace(path)
-        return path
 
 
 def sources_path(runs: Path) -> Path:
@@ -107,163 +79,6 @@ def build_strategy_config(
     return ImportableStrategyConfig(strategy_path=strategy_path, config_path=config_path, config=plain)
 
 
-def capture_file(path: Path) -> SourceModule:
-    """
-    Return the Python file at `path` as a module.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    ConfigError
-        If it is not valid Python, or imports a module that lies beside it: that would not be captured.
-
-    """
-    if not path.is_file():
-        raise NotFoundError(f"there is no strategy file {path}", expected="path/to/file.py:Class")
-    text = path.read_text()
-    try:
-        tree = ast.parse(text, str(path))
-    except SyntaxError as e:
-        raise ConfigError(f"{path}, line {e.lineno}: {e.msg}", expected="valid Python") from e
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = ["." * node.level + (node.module or "")]
-        else:
-            continue
-        for name in names:
-            beside = path.parent / name.lstrip(".").split(".")[0]
-            if (
-                name.startswith(".")
-                or beside.with_suffix(".py").exists()
-                or (beside / "__init__.py").exists()
-            ):
-                raise ConfigError(
-                    f"{path}, line {node.lineno}: imports {name!r}, which lies beside it",
-                    expected="a file that stands alone, so that the run can be repeated",
-                    advice="put both into one file, or install the module and name its import path",
-                )
-    return SourceModule.from_text(text)
-
-
-def capture_class(cls: type) -> SourceModule:
-    """
-    Return a module with the class and everything of the notebook that it uses.
-
-    The module holds the class, the classes and functions from other cells that it names, their imports, and
-    constants of plain types.
-
-    Raises
-    ------
-    ConfigError
-        If something it uses has no source, or is a value that cannot be written down.
-
-    """
-    return SourceModule.from_text(_Capture(cls).build())
-
-
-class _Capture:
-    """Walks from a class in ``__main__`` to all that it needs."""
-
-    def __init__(self, cls: type) -> None:
-        self._namespace = vars(sys.modules[cls.__module__])
-        self._imports: dict[str, None] = {}
-        self._constants: dict[str, str] = {}
-        self._blocks: dict[str, str] = {}
-        self._open: set[str] = set()
-        self._add_object(cls.__name__, cls)
-
-    def build(self) -> str:
-        head = ["from __future__ import annotations", *sorted(self._imports)]
-        constants = [f"{name} = {value}" for name, value in self._constants.items()]
-        parts = ["\n".join(head), "\n".join(constants), *self._blocks.values()]
-        return "\n\n\n".join(p for p in parts if p) + "\n"
-
-    def _add_object(self, name: str, value: Any) -> None:
-        if name in self._blocks or name in self._open:
-            return
-        self._open.add(name)
-        node, text = _find_definition(name, value)
-        for used in _names(node):
-            if used != name and used in self._namespace and not hasattr(builtins, used):
-                self._add_name(used, self._namespace[used])
-        self._blocks[name] = text
-
-    def _add_name(self, name: str, value: Any) -> None:
-        module = getattr(value, "__module__", None)
-        if isinstance(value, types.ModuleType):
-            alias = "" if value.__name__ == name else f" as {name}"
-            self._imports[f"import {value.__name__}{alias}"] = None
-        elif isinstance(value, type | types.FunctionType) and module == self._namespace["__name__"]:
-            self._add_object(name, value)
-        elif getattr(value, "__name__", None) and module and hasattr(sys.modules.get(module), value.__name__):
-            alias = "" if value.__name__ == name else f" as {name}"
-            self._imports[f"from {module} import {value.__name__}{alias}"] = None
-        elif isinstance(value, Decimal):
-            self._imports["from decimal import Decimal"] = None
-            self._constants[name] = repr(value)
-        elif _is_plain(value):
-            self._constants[name] = repr(value)
-        else:
-            raise ConfigError(
-                f"the strategy uses {name!r}, a {type(value).__name__} of the notebook",
-                expected="classes, functions, imports, and constants of plain types",
-                advice="make it a field of the strategy's config, or build it inside the strategy",
-            )
-
-
-def _find_definition(name: str, value: Any) -> tuple[ast.AST, str]:
-    """Return the newest definition of `name` in the file or cell that `value` came from."""
-    for filename in _filenames(value):
-        text = "".join(linecache.getlines(filename))
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:  # A cell with magics: only plain Python can be captured
-            continue
-        for node in reversed(tree.body):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-                start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                return node, "\n".join(text.splitlines()[start - 1 : node.end_lineno])
-    raise ConfigError(
-        f"the source of {name!r} cannot be found",
-        expected="a class that is defined in a notebook cell without magics, or in a file",
-        advice="run its cell again, or put it into a file",
-    )
-
-
-def _filenames(value: Any) -> Iterator[str]:
-    """Yield where `value` may have been defined; a class knows it only through its functions."""
-    functions = [value] if isinstance(value, types.FunctionType) else list(vars(value).values())
-    for function in functions:
-        function = inspect.unwrap(function) if callable(function) else function
-        code = getattr(function, "__code__", None)
-        if code is not None:
-            yield code.co_filename
-    # A class without functions, such as a config: look through the cells, the newest first.
-    yield from reversed([f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")])
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    if main:
-        yield main
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name):
-            yield child.id
-        elif isinstance(child, ast.Constant) and isinstance(child.value, str) and child.value.isidentifier():
-            yield child.value  # An annotation in quotes
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(_is_plain(v) for v in value)
-    if isinstance(value, dict):
-        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
-    return value is None or isinstance(value, bool | int | float | str | bytes)
-
-
 def _resolve_class(
     cls: type, config: StrategyConfig | dict[str, Any], config_class: type | str | None, runs: Path
 ) -> tuple[str, str]:
@@ -274,15 +89,17 @@ def _resolve_class(
     if cls.__module__ != "__main__":
         name = f"{cls.__module__}:{cls.__name__}"
         return name, _config_path(config_class, f"{name}Config")
-    capture = _Capture(cls)
+    if config_class is None:
+        config_class = vars(sys.modules["__main__"]).get(f"{cls.__name__}Config")
+    classes = [cls]
     if isinstance(config_class, type) and config_class.__module__ == "__main__":
-        capture._add_object(config_class.__name__, config_class)
-    module = SourceModule.from_text(capture.build())
+        classes.append(config_class)
+    module = capture_class(*classes)
     module.write(sources_path(runs))
-    default = f"{module.name}:{cls.__name__}Config"
-    if isinstance(config_class, type) and config_class.__module__ == "__main__":
-        return f"{module.name}:{cls.__name__}", f"{module.name}:{config_class.__name__}"
-    return f"{module.name}:{cls.__name__}", _config_path(config_class, default)
+    strategy_path = f"{module.name}:{cls.__name__}"
+    if len(classes) > 1:
+        return strategy_path, f"{module.name}:{classes[1].__name__}"
+    return strategy_path, _config_path(config_class, f"{strategy_path}Config")
 
 
 def _resolve_names(
@@ -357,29 +174,69 @@ def check_strategies(config: BacktestRunConfig, runs: Path) -> None:
         If it is not a strategy, or its configuration cannot be built; the message names the field.
 
     """
-    for strategy in config.engine.strategies if config.engine is not None else []:
+    if config.engine is None:
+        return
+    for strategy in config.engine.strategies:
         _check(strategy.strategy_path, strategy.config_path, strategy.config, runs)
+    for actor in config.engine.actors:
+        _resolve(actor.actor_path, actor.config_path, runs, "actor")
+    for algorithm in config.engine.exec_algorithms:
+        _resolve(algorithm.exec_algorithm_path, algorithm.config_path, runs, "execution algorithm")
+
+
+def find_captured(config: BacktestRunConfig) -> set[str]:
+    """Return the names of the captured modules that the configuration names."""
+    strategies = config.engine.strategies if config.engine is not None else []
+    paths = [p for s in strategies for p in (s.strategy_path, s.config_path)]
+    return {p.partition(":")[0] for p in paths if p.startswith(MODULE_PREFIX)}
+
+
+def restore_sources(directory: Path, runs: Path) -> None:
+    """
+    Put the captured strategies of the run in `directory` beside the run directories, to repeat the run.
+
+    Raises
+    ------
+    ConfigError
+        If one is not what its name says.
+
+    """
+    for path in sorted((directory / "strategies").glob(f"{MODULE_PREFIX}*.py")):
+        SourceModule.from_captured(path).write(sources_path(runs))
 
 
 def _check(strategy_path: str, config_path: str, config: dict[str, Any], runs: Path) -> None:
-    directory = str(sources_path(runs))
-    sys.path.insert(0, directory)
-    importlib.invalidate_caches()  # The module may have been written a moment ago
-    try:
-        strategy = resolve_path(strategy_path)
-        config_class = resolve_config_path(config_path)
-    except (ImportError, AttributeError, TypeError, ValueError) as e:
-        raise NotFoundError(
-            f"the strategy {strategy_path} with {config_path} cannot be imported: {e}",
-            expected="package.module:Class or path/to/file.py:Class",
-        ) from e
-    finally:
-        sys.path.remove(directory)
+    strategy, config_class = _resolve(strategy_path, config_path, runs, "strategy")
     if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
         raise ConfigError(
             f"{strategy_path} is not a strategy", expected="a subclass of nautilus_trader's Strategy"
         )
+    is_config = isinstance(config_class, type) and issubclass(config_class, NautilusConfig)
+    if not is_config:
+        raise ConfigError(
+            f"{config_path} is not a configuration", expected="a subclass of nautilus_trader's StrategyConfig"
+        )
     try:
         config_class.parse(msgspec.json.encode(config, enc_hook=msgspec_encoding_hook))
-    except (msgspec.MsgspecError, ValueError, TypeError) as e:
+    except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, ArithmeticError) as e:
         raise ConfigError(f"{config_class.__name__}: {e}", expected="the fields of this class") from e
+
+
+def _resolve(path: str, config_path: str, runs: Path, what: str) -> tuple[Any, Any]:
+    """Import what the two paths name, with the captured modules on the path."""
+    directory = str(sources_path(runs))
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.insert(0, directory)
+    importlib.invalidate_caches()  # The module may have been written a moment ago
+    try:
+        return resolve_path(path), resolve_config_path(config_path)
+    except Exception as e:  # Somebody's module may raise anything while it is imported
+        lines = str(e).splitlines() or [""]
+        raise NotFoundError(
+            f"the {what} {path} with {config_path} cannot be imported: {type(e).__name__}: {lines[0]}",
+            expected="package.module:Class or path/to/file.py:Class",
+        ) from e
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+        with contextlib.suppress(ValueError):
+            sys.path.remove(directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +23,8 @@ from nautilus_trader.model.objects import Currency
 from nautilus_trader.model.orders import Order
 from nautilus_trader.model.position import Position
 
-from workbench.backtest.marks import Marks
+from workbench.backtest.bookkeeping import IndexedCache
+from workbench.backtest.marks import EXACT, Marks
 from workbench.backtest.monitor import FillSample, Sample
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
 
 _AMOUNT = pa.decimal128(38, 16)
 _TIME = pa.timestamp("ns", tz="UTC")
-_WIDE = Context(prec=38, rounding=ROUND_HALF_EVEN)
 _PLACES = Decimal(1).scaleb(-16)
 
 _Column = tuple[str, pa.DataType, Callable[[Any], Any]]
@@ -44,7 +44,7 @@ _Column = tuple[str, pa.DataType, Callable[[Any], Any]]
 
 def _fit(value: Decimal | None) -> Decimal | None:
     """Return `value` with 16 decimals: only quotients (rates, average prices) have more."""
-    return None if value is None else _WIDE.quantize(value, _PLACES)
+    return None if value is None else EXACT.quantize(value, _PLACES)
 
 
 def _amount(value: Any) -> Decimal | None:
@@ -75,7 +75,7 @@ def build_equity(samples: list[Sample], currency: Currency) -> pa.Table:
     """Return the samples: one row each, ascending `ts`, amounts in `currency`."""
 
     def unrealized(s: Sample) -> Decimal | None:
-        return None if s.equity is None or s.balance is None else _fit(s.equity - s.balance)
+        return None if s.equity is None or s.balance is None else _fit(EXACT.subtract(s.equity, s.balance))
 
     columns: list[_Column] = [
         ("ts", _TIME, lambda s: s.ts_ns),
@@ -158,7 +158,9 @@ def build_fills(fills: list[FillSample], cache: Cache) -> pa.Table:
 
 def build_positions(cache: Cache, marks: Marks, fills: list[FillSample], currency: Currency) -> pa.Table:
     """Return all positions and the snapshots of closed cycles (NETTING), ascending `ts_opened`."""
-    snapshots = cache.position_snapshots()
+    # Reading them does not need the copies that `position_snapshots` makes.
+    is_indexed = isinstance(cache, IndexedCache)
+    snapshots = cache.snapshots.find(None, None) if is_indexed else cache.position_snapshots()
     snapshot_ids = {p.id for p in snapshots}
     # A position closes with a fill, and that fill holds the rate of its moment.
     closing = {str(s.fill.client_order_id): s.rate for s in fills}

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.catalog.columns import DATA_TYPES, DataType
@@ -19,6 +18,7 @@ from workbench.catalog.schema import (
     build_schema,
     dataset_directory,
     parse_file_name,
+    read_footer,
 )
 from workbench.errors import CatalogError, NotFoundError
 
@@ -228,11 +228,7 @@ def check_file(path: Path, data_type: DataType) -> FileSummary:
         If the file is damaged or foreign: nautilus's reader ends the process on some of these.
 
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, footer = file.schema_arrow, file.metadata
-    except (pa.ArrowInvalid, OSError) as e:
-        raise _problem(path, f"is damaged ({str(e).splitlines()[0]})") from e
+    schema, footer = read_footer(path)
     metadata = schema.metadata or {}
     try:
         identifier = metadata[IDENTIFIER_KEYS[data_type]].decode()

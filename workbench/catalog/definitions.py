@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.catalog.disk import clear_disk_errors, make_directories, remove_directories
 from workbench.catalog.instruments import instrument_to_dict
 from workbench.catalog.locks import TEMPORARY, lock_directory, lock_file, remove_stale
 from workbench.catalog.schema import build_file_name
@@ -130,9 +131,22 @@ def save_instrument(catalog: Path, instrument: Instrument, *, replace: bool = Fa
             )
     identifier = urisafe_identifier(instrument.id.value)
     directory = catalog / "data" / class_to_filename(type(instrument)) / identifier
-    directory.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_batches([ArrowSerializer.serialize(instrument)])
     name = build_file_name(instrument.ts_init, instrument.ts_init)
+    with clear_disk_errors(directory):
+        made = make_directories(directory)
+        try:
+            _write_definition(directory, table, name)
+        except BaseException:
+            remove_directories(made)
+            raise
+    for other in _directories():
+        if catalog / "data" / other != directory.parent:
+            _remove_definitions(catalog / "data" / other / identifier)
+    return True
+
+
+def _write_definition(directory: Path, table: pa.Table, name: str) -> None:
     with lock_directory(directory):
         finish_swap(directory)
         remove_stale(directory)
@@ -147,10 +161,6 @@ def save_instrument(catalog: Path, instrument: Instrument, *, replace: bool = Fa
             swap_files(directory, temporary.name, name, old or [name])
         finally:
             temporary.unlink(missing_ok=True)
-    for other in _directories():
-        if catalog / "data" / other != directory.parent:
-            _remove_definitions(catalog / "data" / other / identifier)
-    return True
 
 
 def _remove_definitions(directory: Path) -> None:

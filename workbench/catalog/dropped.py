@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from workbench.catalog.disk import clear_disk_errors, make_directories, remove_directories
 from workbench.catalog.flaws import FlawKind
 from workbench.catalog.ledger import LEDGER, ledger_path
 from workbench.catalog.locks import TEMPORARY
@@ -49,6 +50,7 @@ class DroppedRows:
             catalog / LEDGER / "dropped" / f".{directory.name}.{os.getpid()}-{id(self):x}{TEMPORARY}"
         )
         self._file: Any = None
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +62,7 @@ class DroppedRows:
             with suppress(OSError):
                 self._file.close()
             self._temporary.unlink(missing_ok=True)
+            remove_directories(self._made)
 
     def add(self, batch: SourceBatch, flaws: RowFlaws) -> None:
         """Add the flawed rows of a batch."""
@@ -79,8 +82,9 @@ class DroppedRows:
     def seal(self) -> None:
         """Bring the record to the disk: what can fail, fails before the data are in their place."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with clear_disk_errors(self._temporary.parent):
+                self._file.flush()
+                os.fsync(self._file.fileno())
 
     def keep(self, file: Path) -> Path | None:
         """Keep the record of what was left out of a file of the catalog; return where, if there is one."""
@@ -92,7 +96,8 @@ class DroppedRows:
         return path
 
     def _write(self, record: dict[str, Any]) -> None:
-        if self._file is None:
-            self._temporary.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("wb")
-        self._file.write(msgspec.json.encode(record, enc_hook=str) + b"\n")
+        with clear_disk_errors(self._temporary.parent):
+            if self._file is None:
+                self._made = make_directories(self._temporary.parent)
+                self._file = self._temporary.open("wb")
+            self._file.write(msgspec.json.encode(record, enc_hook=str) + b"\n")

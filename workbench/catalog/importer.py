@@ -220,6 +220,8 @@ class _Import:
         kinds = self._tally.counts
         if FlawKind.NUMBER_UNREADABLE in kinds and self._plan.config.decimal_mark == ".":
             return "fix the file, or add --decimal , if decimals follow a comma, or --on-error drop to leave rows out"
+        if kinds.get(FlawKind.OUT_OF_ORDER, 0) > self._tally.total / 2:
+            return "sort the file by time, oldest first, or leave such rows out with --on-error drop"
         if FlawKind.UNTERMINATED in kinds:
             return (
                 "if the file is complete, end it with a line break; --on-error drop leaves the last line out"

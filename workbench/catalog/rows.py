@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.catalog.checks import (
+    SIZE_LIMIT,
     OrderCheck,
     RepeatCheck,
     TradeIdCheck,
@@ -20,8 +21,8 @@ from workbench.catalog.checks import (
     check_sizes,
 )
 from workbench.catalog.flaws import FlawKind, RowFlaws
-from workbench.catalog.prices import encode_ticks
-from workbench.catalog.ticks import parse_ticks
+from workbench.catalog.prices import encode_ticks, raw_limbs
+from workbench.catalog.ticks import TickColumn, parse_ticks
 from workbench.catalog.times import next_midnight, parse_times
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class RowParser:
         self._order = OrderCheck(rules.data_type)
         self._repeats = RepeatCheck()
         self._trade_ids = TradeIdCheck()
+        # Sizes of the batch at hand that are more ticks than an int64 holds.
+        self._wide: dict[str, pa.Array] = {}
         self._last_ns: int | None = None
         self._at_last = 0
         self.noisy_floats = 0
@@ -133,6 +136,7 @@ class RowParser:
             The sound rows, in the schema of the rules.
 
         """
+        self._wide.clear()
         stamps = self.parse_stamps(rows, flaws)
         build = {"bars": self._parse_bars, "quotes": self._parse_quotes, "trades": self._parse_trades}
         columns = build[self._rules.data_type](rows, stamps, flaws)
@@ -152,6 +156,8 @@ class RowParser:
                 arrays.append(pa.array(kept.view(np.uint64)))
             elif field.name == "trade_id":
                 arrays.append(columns["trade_id"])
+            elif field.name in self._wide:
+                arrays.append(self._wide[field.name].filter(pa.array(sound)))
             else:
                 values = columns[field.name] if everything else columns[field.name][sound]
                 arrays.append(self._encode(field, values))
@@ -186,7 +192,9 @@ class RowParser:
         }
         check_quotes(columns["bid_price"], columns["ask_price"], flaws)
         self._order.check(stamps, flaws)
-        self._repeats.check([stamps, *columns.values()], flaws)
+        self._repeats.check(
+            [stamps, *(self._tell_apart(name, ticks) for name, ticks in columns.items())], flaws
+        )
         return columns
 
     def _parse_trades(
@@ -209,27 +217,52 @@ class RowParser:
         return columns
 
     def _prices(self, rows: pa.RecordBatch, field: str, flaws: RowFlaws) -> NDArray[np.int64]:
-        ticks = self._ticks(rows, field, self._rules.price_precision, flaws, FlawKind.PRICE_PRECISION)
-        check_prices(ticks, self._rules.price_precision, flaws, allow_negative=self._rules.allow_negative)
-        return ticks
+        parsed = self._ticks(rows, field, self._rules.price_precision, flaws, FlawKind.PRICE_PRECISION)
+        check_prices(
+            parsed.ticks, self._rules.price_precision, flaws, allow_negative=self._rules.allow_negative
+        )
+        return parsed.ticks
 
     def _sizes(
         self, rows: pa.RecordBatch, field: str, flaws: RowFlaws, *, allow_zero: bool
     ) -> NDArray[np.int64]:
         if field not in self._rules.mapping.columns:
             return np.full(len(rows), self._rules.default_ticks, np.int64)
-        ticks = self._ticks(rows, field, self._rules.size_precision, flaws, FlawKind.SIZE_PRECISION)
-        check_sizes(ticks, self._rules.size_precision, flaws, allow_zero=allow_zero)
-        return ticks
+        parsed = self._ticks(
+            rows, field, self._rules.size_precision, flaws, FlawKind.SIZE_PRECISION, SIZE_LIMIT
+        )
+        check_sizes(parsed.ticks, self._rules.size_precision, flaws, allow_zero=allow_zero)
+        if parsed.raw is not None:
+            self._wide[field] = parsed.raw
+        return parsed.ticks
 
     def _ticks(
-        self, rows: pa.RecordBatch, field: str, precision: int, flaws: RowFlaws, misfit: FlawKind
-    ) -> NDArray[np.int64]:
-        column = rows.column(self._name(field))
-        parsed = parse_ticks(column, precision, flaws, misfit=misfit, decimal_mark=self._rules.decimal_mark)
+        self,
+        rows: pa.RecordBatch,
+        field: str,
+        precision: int,
+        flaws: RowFlaws,
+        misfit: FlawKind,
+        wide_limit: int = 0,
+    ) -> TickColumn:
+        parsed = parse_ticks(
+            rows.column(self._name(field)),
+            precision,
+            flaws,
+            misfit=misfit,
+            decimal_mark=self._rules.decimal_mark,
+            wide_limit=wide_limit,
+        )
         self.noisy_floats += parsed.noisy
         self.most_decimals[misfit] = max(self.most_decimals.get(misfit, 0), parsed.most_decimals)
-        return parsed.ticks
+        return parsed
+
+    def _tell_apart(self, name: str, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Put the low half of wide sizes in the place of their ticks, which are all the same."""
+        if name not in self._wide:
+            return ticks
+        low = raw_limbs(self._wide[name])[:, 0].view(np.int64)
+        return np.where(ticks == np.iinfo(np.int64).max, low, ticks)
 
     def _sides(self, rows: pa.RecordBatch, flaws: RowFlaws) -> NDArray[np.uint8]:
         column, words = self._column(rows, "side"), _SIDES

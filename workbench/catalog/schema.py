@@ -41,6 +41,15 @@ def _nautilus_class(data_type: DataType) -> Any:
     return {"bars": data.Bar, "quotes": data.QuoteTick, "trades": data.TradeTick}[data_type]
 
 
+def _instrument_of(data_type: DataType, identifier: str) -> str:
+    if data_type != "bars":
+        return identifier
+    from nautilus_trader.model.data import BarType
+
+    instrument_id: str = BarType.from_str(identifier).instrument_id.value
+    return instrument_id
+
+
 def build_schema(
     data_type: DataType, identifier: str, price_precision: int, size_precision: int
 ) -> pa.Schema:
@@ -65,6 +74,7 @@ def build_schema(
     from nautilus_trader.serialization.arrow.schema import NAUTILUS_ARROW_SCHEMA
 
     metadata = {
+        b"instrument_id": _instrument_of(data_type, identifier).encode(),
         IDENTIFIER_KEYS[data_type]: identifier.encode(),
         b"price_precision": str(price_precision).encode(),
         b"size_precision": str(size_precision).encode(),
@@ -101,9 +111,9 @@ def parse_file_name(name: str) -> tuple[int, int] | None:
     return interval
 
 
-def read_footer(path: Path) -> pq.FileMetaData:
+def read_footer(path: Path) -> tuple[pa.Schema, pq.FileMetaData]:
     """
-    Return the footer of a Parquet file.
+    Return the schema and the footer of a Parquet file.
 
     Raises
     ------
@@ -113,10 +123,10 @@ def read_footer(path: Path) -> pq.FileMetaData:
     """
     try:
         with pq.ParquetFile(path) as file:
-            return file.metadata
+            return file.schema_arrow, file.metadata
     except (pa.ArrowInvalid, OSError) as e:
         raise CatalogError(
-            f"{path} is damaged: {str(e).splitlines()[0]}",
-            expected="a complete Parquet file",
-            advice="move it out of the catalog and import the data again",
+            f"{path} is damaged ({str(e).splitlines()[0]})",
+            expected="a whole Parquet file",
+            advice="move it out of the catalog and import its data again",
         ) from e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.catalog.flaws import FlawKind
-from workbench.catalog.prices import raw_limbs
+from workbench.catalog.prices import FIXED_PRECISION, from_decimal128, raw_limbs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,9 @@ class TickColumn(msgspec.Struct, frozen=True):
     ----------
     ticks : numpy.ndarray of int64
         Values in units of ``10 ** -precision``; 0 where a row is flawed.
+    raw : pyarrow.FixedSizeBinaryArray or None
+        The values as nautilus's fixed-point column, where some of them are more ticks than an int64 holds:
+        those are at the end of its range in ``ticks``.
     noisy : int
         How many floats were within :data:`FLOAT_NOISE_ULPS` of a decimal, but not that decimal.
     most_decimals : int
@@ -48,6 +52,7 @@ class TickColumn(msgspec.Struct, frozen=True):
     """
 
     ticks: NDArray[np.int64]
+    raw: pa.FixedSizeBinaryArray | None = None
     noisy: int = 0
     most_decimals: int = 0
 
@@ -59,6 +64,7 @@ def parse_ticks(
     *,
     misfit: FlawKind,
     decimal_mark: str = ".",
+    wide_limit: int = 0,
 ) -> TickColumn:
     """
     Parse a column of numbers into integer ticks, never through a rounding.
@@ -75,6 +81,8 @@ def parse_ticks(
         The flaw of a number with more decimals than the precision has.
     decimal_mark : str, default "."
         What separates the decimals in text.
+    wide_limit : int, default 0
+        Up to which value text may be more ticks than an int64 holds.
 
     Returns
     -------
@@ -91,11 +99,11 @@ def parse_ticks(
     elif not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         # Smaller floats print their shortest decimal, which is what their author meant.
         column = column.cast(pa.string())
-    return _from_text(column, precision, flaws, misfit, decimal_mark)
+    return _from_text(column, precision, flaws, misfit, decimal_mark, wide_limit)
 
 
 def _from_text(
-    column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind, decimal_mark: str
+    column: pa.Array, precision: int, flaws: RowFlaws, misfit: FlawKind, decimal_mark: str, limit: int
 ) -> TickColumn:
     if decimal_mark != ".":
         # A point in such a file groups thousands: leave it, so that the row is refused.
@@ -105,8 +113,8 @@ def _from_text(
         decimals = column.cast(target)
     except pa.ArrowInvalid:
         decimals, most_decimals = _cast_soundly(column, target, flaws, misfit)
-        return TickColumn(_to_int64(decimals, flaws), most_decimals=most_decimals)
-    return TickColumn(_to_int64(decimals, flaws))
+        return _to_ticks(decimals, flaws, limit, most_decimals)
+    return _to_ticks(decimals, flaws, limit)
 
 
 def _cast_soundly(
@@ -185,19 +193,24 @@ def _from_floats(column: pa.Array, precision: int, flaws: RowFlaws, misfit: Flaw
     unfit = ~exact & ~noisy
     flaws.mark(unfit, misfit)
     most_decimals = _count_decimals(column.filter(pa.array(unfit)).cast(pa.string())) if unfit.any() else 0
-    return TickColumn(rounded.astype(np.int64), int(noisy.sum()), most_decimals)
+    return TickColumn(rounded.astype(np.int64), noisy=int(noisy.sum()), most_decimals=most_decimals)
 
 
-def _to_int64(decimals: pa.Array, flaws: RowFlaws) -> NDArray[np.int64]:
+def _to_ticks(decimals: pa.Array, flaws: RowFlaws, limit: int, most_decimals: int = 0) -> TickColumn:
     limbs = raw_limbs(decimals)
     low, high = limbs[:, 0].view(np.int64), limbs[:, 1].view(np.int64)
     null = _is_null(decimals)
     flaws.mark(null, FlawKind.NUMBER_MISSING)
     wide = (high != low >> 63) & ~null
-    flaws.mark(wide, FlawKind.OUT_OF_RANGE)
-    if null.any() or wide.any():
-        return np.where(null | wide, 0, low)
-    return low.copy()
+    if not wide.any():
+        return TickColumn(np.where(null, 0, low) if null.any() else low.copy(), most_decimals=most_decimals)
+    within = _true(pc.less_equal(pc.abs(decimals), pa.scalar(Decimal(limit), decimals.type)))
+    flaws.mark(wide & ~within, FlawKind.OUT_OF_RANGE)
+    edge = np.iinfo(np.int64)
+    ticks = np.where(null, 0, np.where(wide, np.where(high < 0, edge.min, edge.max), low))
+    sound = pc.if_else(pa.array(within), decimals, pa.scalar(Decimal(0), decimals.type))
+    raw = from_decimal128(sound.cast(pa.decimal128(_MAX_DIGITS, FIXED_PRECISION)))
+    return TickColumn(ticks, raw=raw, most_decimals=most_decimals)
 
 
 def _is_null(column: pa.Array) -> NDArray[np.bool_]:

@@ -116,11 +116,11 @@ def detect_format(sample: pa.Array, *, tz: str | None, unit: TimeUnit | None, gi
     if tz is not None:
         check_zone(tz)
     kind = sample.type
-    first = (
-        next((value.as_py() for value in sample if value.is_valid), None)
-        if not pa.types.is_temporal(kind)
-        else None
-    )
+    first = None
+    if not pa.types.is_temporal(kind):
+        first = next(
+            (value for value in sample.to_pylist() if value is not None and str(value).strip()), None
+        )
     if pa.types.is_timestamp(kind):
         form: Literal["zoned", "local", "date", "number"] = "local" if kind.tz is None else "zoned"
         shown = f"{kind}"

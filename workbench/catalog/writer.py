@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.catalog.content import ContentHash, hash_file
+from workbench.catalog.disk import clear_disk_errors, make_directories, remove_directories
 from workbench.catalog.ledger import load_entry, remove_entry
 from workbench.catalog.locks import TEMPORARY, lock_directory, lock_file, remove_stale, sync_directory
 from workbench.catalog.schema import build_file_name, parse_file_name, read_footer
@@ -19,7 +19,6 @@ from workbench.catalog.swap import finish_swap, swap_files
 from workbench.errors import CatalogError, ExistsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -27,8 +26,6 @@ __all__ = ["ROW_GROUP_ROWS", "DatasetWriter", "WriteResult"]
 
 ROW_GROUP_ROWS = 65_536
 """Rows in one row group: what a reader that wants a part of the file reads at once."""
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +85,7 @@ class DatasetWriter:
         self._committed = False
 
     def __enter__(self) -> Self:
-        with _clear_errors(self._directory):
+        with clear_disk_errors(self._directory):
             self._open_temporary()
             self._parquet = pq.ParquetWriter(
                 self._file,
@@ -102,7 +99,7 @@ class DatasetWriter:
 
     def _open_temporary(self) -> None:
         while True:
-            self._made = _make_directories(self._directory)
+            self._made = make_directories(self._directory)
             try:
                 with lock_directory(self._directory):
                     finish_swap(self._directory)
@@ -125,9 +122,7 @@ class DatasetWriter:
             self._file.close()
         self._temporary.unlink(missing_ok=True)
         if not self._committed:
-            for directory in self._made:
-                with suppress(OSError):
-                    directory.rmdir()
+            remove_directories(self._made)
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Add rows of the schema whose ``ts_init`` ascends, over all calls."""
@@ -176,13 +171,13 @@ class DatasetWriter:
 
         """
         content_sha256 = self._content.hexdigest()
-        with _clear_errors(self._directory):
+        with clear_disk_errors(self._directory):
             self._flush(everything=True)
             self._parquet.close()
             self._file.flush()
             os.fsync(self._file.fileno())
             # The proof that what is on its way into the catalog is what was given.
-            rows = read_footer(self._temporary).num_rows
+            rows = read_footer(self._temporary)[1].num_rows
             if rows != self._rows:
                 raise CatalogError(f"{self._temporary} holds {rows} rows instead of {self._rows}")
             with lock_directory(self._directory):
@@ -275,34 +270,8 @@ class DatasetWriter:
     def _flush(self, *, everything: bool) -> None:
         table = pa.Table.from_batches(self._waiting, self._schema)
         size = len(table) if everything else len(table) // ROW_GROUP_ROWS * ROW_GROUP_ROWS
-        with _clear_errors(self._directory):
+        with clear_disk_errors(self._directory):
             if size:
                 self._parquet.write_table(table.slice(0, size), row_group_size=ROW_GROUP_ROWS)
         self._waiting = table.slice(size).to_batches()
         self._waiting_rows = len(table) - size
-
-
-def _make_directories(directory: Path) -> list[Path]:
-    """Make a directory and return those that were made, the innermost first."""
-    missing = []
-    path = directory
-    while not path.exists():
-        missing.append(path)
-        path = path.parent
-    directory.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-@contextmanager
-def _clear_errors(directory: Path) -> Iterator[None]:
-    """Say what went wrong with the disk, in one line."""
-    try:
-        yield
-    except (OSError, pa.ArrowException) as e:
-        number: Any = getattr(e, "errno", None)
-        if number in _FULL:
-            raise CatalogError(
-                f"the disk is full: {directory} could not be written ({os.strerror(number)})",
-                advice="free some space and import again; nothing was changed",
-            ) from e
-        raise CatalogError(f"{directory} cannot be written: {e}", advice="check its permissions") from e

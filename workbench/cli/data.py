@@ -337,9 +337,9 @@ def _table(*headers: str, right: tuple[int, ...]) -> Table:
 
 
 def _print(table: Table) -> None:
-    console = Console()
     # A pipe has no width: do not fold what another program is to read.
-    console.print(table, width=None if console.is_terminal else 400, highlight=False)
+    console = Console() if Console().is_terminal else Console(width=400)
+    console.print(table, highlight=False)
 
 
 def _warn(problems: list[str]) -> None:

@@ -27,24 +27,31 @@ _STRATEGY = "nautilus_trader.examples.strategies.ema_cross_long_only:EMACrossLon
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Your own file of bars, instead of the sample.")
-@click.option("--instrument", help="The instrument of --data, such as GBP/USD.FXCM.")
-@click.option("--bar-type", help="The bar type of --data, such as 1-MINUTE-BID.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Your own file of bars; again for asks beside bids.",
+)
+@click.option("--instrument", help="The instrument of --data, such as BTCUSDT-PERP.BINANCE.")
+@click.option("--bar-type", multiple=True, help="The bar type of each --data, such as 1-MINUTE-LAST.")
 @click.option(
     "--kind", help="What kind of instrument it is, such as fx_pair; see `workbench data import --help`."
 )
 @click.option("--stamp", type=click.Choice(["open", "close"]), help="What the time stamps of --data are.")
 @click.option("--tz", help="The time zone of stamps without an offset, such as UTC.")
 @click.option("--trade-size", default=None, help="Units to trade (default: about a tenth of the account).")
+@click.option("--replace", is_flag=True, help="Replace other data of --data in the same interval.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON for machines.")
 def demo(
-    data: Path | None,
+    data: tuple[Path, ...],
     instrument: str | None,
-    bar_type: str | None,
+    bar_type: tuple[str, ...],
     kind: str | None,
     stamp: str | None,
     tz: str | None,
     trade_size: str | None,
+    replace: bool,
     as_json: bool,
 ) -> None:
     """
@@ -58,16 +65,24 @@ def demo(
     def say(line: str) -> None:
         click.echo(line, err=as_json)
 
-    if data is None:
-        instrument, bar_type = "AAPL.XNAS", _DAILY
+    if not data:
+        instrument, bar_type = "AAPL.XNAS", (_DAILY,)
         _import_sample(catalog, say)
     else:
-        if instrument is None or bar_type is None:
+        if instrument is None or len(bar_type) != len(data):
             raise InputError(
-                "--data comes without --instrument or --bar-type",
-                expected="for example --instrument GBP/USD.FXCM --bar-type 1-MINUTE-BID",
+                "--data comes without --instrument, or without a --bar-type for each",
+                expected="for example --instrument BTCUSDT-PERP.BINANCE --bar-type 1-MINUTE-LAST",
             )
-        _import_own(catalog, data, instrument, bar_type, kind, stamp, tz, say)
+        for path, its_type in zip(data, bar_type, strict=True):
+            fields = {
+                "instrument_id": instrument,
+                "bar_type": its_type,
+                "stamp": stamp,
+                "tz": tz,
+                "replace": replace,
+            }
+            _import_own(catalog, path, kind, fields, say)
     config = _write_config(catalog, instrument, bar_type, trade_size)
     say(f"running EMACrossLongOnly 10/30 on {instrument} in a notebook ...")
     notebook, run_path = _run_notebook(config, settings.runs, is_quiet=as_json)
@@ -93,8 +108,12 @@ def demo(
     say("next:  make lab                                    the quickstart notebook in JupyterLab")
     say("       workbench data ls --catalog catalogs/demo   what was imported")
     say("       workbench backtest ls                       your runs")
-    say("       workbench demo --data FILE.csv --instrument GBP/USD.FXCM --kind fx_pair \\")
-    say("                      --bar-type 1-MINUTE-BID --stamp open      the same on your own prices")
+    say(
+        "       workbench demo --data BID.csv --bar-type 1-MINUTE-BID --data ASK.csv --bar-type 1-MINUTE-ASK \\"
+    )
+    say(
+        "                      --instrument GBP/USD.FXCM --kind fx_pair --stamp open   the same on your own prices"
+    )
 
 
 def _import_sample(catalog: Path, say: Any) -> None:
@@ -114,41 +133,34 @@ def _import_sample(catalog: Path, say: Any) -> None:
                 bar_type=_DAILY,
                 stamp="close",
                 tz="America/New_York",
+                # The demo's catalog is the demo's own: a newer sample takes the place of an older one.
+                replace=True,
+                replace_instrument=True,
             ),
             instrument=build_instrument("equity", instrument_id, price_precision=2, quote_currency="USD"),
         )
         say(f"{instrument_id}: {_describe(report)}; {notes}")
 
 
-def _import_own(
-    catalog: Path,
-    data: Path,
-    instrument: str,
-    bar_type: str,
-    kind: str | None,
-    stamp: str | None,
-    tz: str | None,
-    say: Any,
-) -> None:
+def _import_own(catalog: Path, data: Path, kind: str | None, fields: dict[str, Any], say: Any) -> None:
     from workbench.catalog.importer import import_file
     from workbench.catalog.imports import ImportConfig
-    from workbench.catalog.instruments import build_instrument
+    from workbench.catalog.instruments import INSTRUMENT_KINDS, build_instrument
 
-    config = msgspec.convert(
-        {"data_type": "bars", "instrument_id": instrument, "bar_type": bar_type, "stamp": stamp, "tz": tz},
-        ImportConfig,
-    )
-    built = None if kind is None else build_instrument(kind, instrument)  # type: ignore[arg-type]
-    say(f"{instrument}: {_describe(import_file(data, catalog, config, instrument=built))}")
+    if kind is not None and kind not in INSTRUMENT_KINDS:
+        raise InputError(f"--kind is {kind!r}", expected=f"one of {', '.join(INSTRUMENT_KINDS)}")
+    config = msgspec.convert({"data_type": "bars", **fields}, ImportConfig)
+    built = None if kind is None else build_instrument(kind, config.instrument_id)
+    say(f"{config.instrument_id}: {_describe(import_file(data, catalog, config, instrument=built))}")
 
 
 def _describe(report: Any) -> str:
-    return (
-        f"{report.rows_written:,} bars imported" if report.rows_written else "imported before, nothing to do"
-    )
+    if report.outcome == "unchanged":
+        return f"{report.rows_read:,} bars, in the catalog already"
+    return f"{report.rows_written:,} bars imported"
 
 
-def _write_config(catalog: Path, instrument_id: str, bar_type: str, trade_size: str | None) -> Path:
+def _write_config(catalog: Path, instrument_id: str, specs: tuple[str, ...], trade_size: str | None) -> Path:
     """Write the configuration of the demo's run beside the catalog and return its path."""
     from nautilus_trader.model.instruments import Equity
 
@@ -157,9 +169,9 @@ def _write_config(catalog: Path, instrument_id: str, bar_type: str, trade_size: 
     from workbench.backtest.sources import build_strategy_config
     from workbench.catalog.definitions import find_instruments
 
-    full = f"{instrument_id}-{bar_type}-EXTERNAL"
+    bar_types = [f"{instrument_id}-{spec}-EXTERNAL" for spec in specs]
     (instrument,) = find_instruments(catalog, instrument_id)
-    data = build_run_config([], catalog=catalog, bar_types=[full])
+    data = build_run_config([], catalog=catalog, bar_types=bar_types)
     last = float(load_config_prices(data)[instrument_id]["close"].iloc[-1])
     # About a tenth of the account, so that the demo trades whatever it is given; a size, not a price that is kept.
     size = trade_size or str(instrument.make_qty(max(_BALANCE / 10 / last, float(instrument.size_increment))))
@@ -167,7 +179,7 @@ def _write_config(catalog: Path, instrument_id: str, bar_type: str, trade_size: 
         _STRATEGY,
         {
             "instrument_id": instrument_id,
-            "bar_type": full,
+            "bar_type": bar_types[0],
             "trade_size": size,
             "fast_ema_period": 10,
             "slow_ema_period": 30,
@@ -178,7 +190,7 @@ def _write_config(catalog: Path, instrument_id: str, bar_type: str, trade_size: 
     config = build_run_config(
         [strategy],
         catalog=catalog,
-        bar_types=[full],
+        bar_types=bar_types,
         starting_balance=f"{_BALANCE} {instrument.get_cost_currency().code}",
         account_type="CASH" if isinstance(instrument, Equity) else "MARGIN",
     )

@@ -21,10 +21,16 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 
 class Run(msgspec.Struct, frozen=True, tag=True):
-    """To the child: run the callable at `task` (``module:function``) with `spec`."""
+    """
+    To the child: run the callable at `task` (``module:function``) with `spec`.
+
+    `search_path` is where the caller finds modules; `stall_secs` is when it loses its patience.
+    """
 
     task: str
     spec: dict[str, Any]
+    search_path: list[str] = []
+    stall_secs: float = 600.0
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):
@@ -87,11 +93,20 @@ class Channel:
 
         Raises
         ------
+        WorkerError
+            If `message` holds what msgpack cannot carry, or too much of it. Nothing was sent.
         OSError
             If the other side is gone.
 
         """
-        payload = self._encoder.encode(message)
+        try:
+            payload = self._encoder.encode(message)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as e:
+            raise WorkerError(f"a message cannot be sent: {e}", expected="plain values") from e
+        if len(payload) > _MAX_BYTES:
+            raise WorkerError(
+                f"a message of {len(payload)} bytes cannot be sent", expected=f"at most {_MAX_BYTES}"
+            )
         with self._lock:
             self._sock.sendall(_LENGTH.pack(len(payload)) + payload)
 

@@ -89,8 +89,9 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
             cwd=spec.get("cwd"),
         )
     except PapermillExecutionError as e:
+        reason = (e.evalue.splitlines() or [""])[0]
         raise RunError(
-            f"cell {e.exec_count} of {source.name} failed: {e.ename}: {e.evalue}", advice=f"see {output}"
+            f"cell {e.exec_count} of {source.name} failed: {e.ename}: {reason}", advice=f"see {output}"
         ) from None
     except KeyboardInterrupt:
         return {"state": JobState.CANCELLED}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -17,37 +19,19 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-import psutil
 
 from workbench.errors import WorkerError
-from workbench.jobs.channel import Cancel, Channel, Finished, Message, Pause, Recycle, Resume, Run, Tick
+from workbench.jobs.channel import Channel, Finished, Message, Recycle, Run, Tick
+from workbench.jobs.switch import Switch
+from workbench.jobs.watch import Limits, Watch
 from workbench.records import Failure, Progress
 from workbench.states import JobState
 
 __all__ = ["Limits", "Outcome", "Worker"]
 
 _POLL_SECS = 0.2
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The bounds of a task.
-
-    Attributes
-    ----------
-    memory_bytes : int, optional
-        The resident memory at which the child is killed. ``None``: nine tenths of what the machine has
-        free when the task starts.
-    stall_secs : float
-        How long a task that is not paused may go without progress before it is killed.
-    cancel_secs : float
-        How long a cancelled task may take to put its results away before it is killed.
-
-    """
-
-    memory_bytes: int | None = None
-    stall_secs: float = 600.0
-    cancel_secs: float = 30.0
+_EXIT_SECS = 10.0
+_MAX_STDERR = 4_000
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,8 +62,8 @@ class Worker:
     Runs tasks in a child process of its own, which stays warm between them.
 
     The child is a fresh interpreter in a session of its own: Ctrl-C in a terminal reaches only the parent.
-    It ends by itself when the parent goes. `pause`, `resume` and `cancel` may be called from any thread;
-    `run` is for one thread at a time.
+    It ends by itself when the parent goes, and what it wrote to temporary files goes with it. All methods may
+    be called from any thread; tasks that several threads want to run take turns.
 
     """
 
@@ -87,10 +71,13 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._scratch = tempfile.TemporaryDirectory(prefix="workbench-worker-")
-        self._cancelled_at: float | None = None
-        self._is_paused = False
-        self._lock = threading.Lock()
+        self._pump: threading.Thread | None = None
+        self._stacks: int | None = None
+        self._scratch = tempfile.TemporaryDirectory(prefix="workbench-worker-", ignore_cleanup_errors=True)
+        self._stderr_start = 0
+        self._switch: Switch | None = None
+        self._turn = threading.Lock()
+        self._starting = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -103,33 +90,23 @@ class Worker:
     @property
     def pid(self) -> int | None:
         """Return the child's process identifier, or ``None`` if there is no child."""
-        return None if self._process is None else self._process.pid
+        process = self._process
+        return None if process is None else process.pid
 
     def start(self) -> None:
-        """Start the child if there is none, so that a later `run` finds it warm."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        self._discard()
-        ours, theirs = socket.socketpair()
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "workbench.jobs.child", str(theirs.fileno()), str(self._stacks)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr.open("wb"),
-                start_new_session=True,
-            )
-        except OSError as e:
-            ours.close()
-            raise WorkerError(f"no child process could be started: {e}") from e
-        finally:
-            theirs.close()
-        self._channel = Channel(ours)
-        self._inbox = queue.SimpleQueue()
-        threading.Thread(
-            target=_pump, args=(self._channel, self._inbox), name="worker-inbox", daemon=True
-        ).start()
+        """
+        Start the child if there is none, so that a later `run` finds it warm.
+
+        Raises
+        ------
+        WorkerError
+            If no process can be started.
+
+        """
+        with self._starting:
+            if self._process is None or self._process.poll() is not None:
+                self._discard()
+                self._start()
 
     def run(
         self,
@@ -138,106 +115,144 @@ class Worker:
         *,
         on_progress: Callable[[Progress], None] | None = None,
         limits: Limits | None = None,
+        switch: Switch | None = None,
     ) -> Outcome:
         """
         Run `task` in the child and return how it ended.
 
         A task that raises, dies, hangs or eats too much memory ends as a FAILED outcome, never as an
-        exception here. An interrupt (Ctrl-C) cancels the task, waits for what it keeps and is raised again.
+        exception here. An interrupt (Ctrl-C), or an error in `on_progress`, cancels the task, waits for what
+        it keeps and is raised again.
 
         Parameters
         ----------
         task : str
-            The callable, ``module:function``; it is called with `spec` and a `Control`.
+            The callable, ``module:function``; it is called with `spec` and a `Control`. The child finds
+            modules wherever this process does.
         spec : dict
             What the task is to do: plain values that msgpack can carry.
         on_progress : Callable[[Progress], None], optional
             Called with every progress, on the calling thread.
         limits : Limits, optional
             The bounds of the task.
+        switch : Switch, optional
+            Steers this task, also before it has started; `pause`, `resume` and `cancel` here use it too.
+
+        Raises
+        ------
+        WorkerError
+            If no process can be started, or `spec` cannot be sent.
 
         """
-        limits = limits or Limits()
-        with self._lock:
-            self._cancelled_at, self._is_paused = None, False
-        for _ in range(2):
-            self.start()
-            outcome = self._run_once(Run(task, spec), on_progress, limits)
-            if outcome is not None:
-                return outcome
-            self._kill()  # The task asked for a fresh process
+        limits, switch = limits or Limits(), switch or Switch()
+        message = Run(task, spec, [p or str(Path.cwd()) for p in sys.path], limits.stall_secs)
+        with self._turn:
+            self._switch = switch
+            try:
+                for _ in range(2):
+                    self.start()
+                    outcome = self._run_once(message, switch, on_progress, limits)
+                    if outcome is not None:
+                        return outcome
+                    self._kill()  # The task asked for a fresh process
+            finally:
+                switch.detach()
+                self._switch = None
         return _failed("died", "the task asked for a fresh process twice", 0)
 
     def pause(self) -> None:
         """Hold the running task at its next checkpoint."""
-        with self._lock:
-            self._is_paused = True
-            self._tell(Pause())
+        if (switch := self._switch) is not None:
+            switch.pause()
 
     def resume(self) -> None:
         """Let the paused task go on."""
-        with self._lock:
-            self._is_paused = False
-            self._tell(Resume())
+        if (switch := self._switch) is not None:
+            switch.resume()
 
     def cancel(self) -> None:
         """Stop the running task at its next checkpoint; it is killed if that takes too long."""
-        with self._lock:
-            if self._cancelled_at is None:
-                self._cancelled_at = time.monotonic()
-            self._tell(Cancel())
+        if (switch := self._switch) is not None:
+            switch.cancel()
 
     def close(self) -> None:
-        """End the child."""
+        """End the child; a task that runs in it has died."""
         self._kill()
         self._scratch.cleanup()
-
-    @property
-    def _stacks(self) -> Path:
-        return Path(self._scratch.name) / "stacks.txt"
 
     @property
     def _stderr(self) -> Path:
         return Path(self._scratch.name) / "stderr.txt"
 
-    def _tell(self, message: Message) -> None:
-        if self._channel is not None:
-            with contextlib.suppress(OSError):  # A dead child is noticed by `run`
-                self._channel.send(message)
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        stacks, stacks_end = os.pipe()
+        arguments = [str(theirs.fileno()), str(stacks_end), self._scratch.name]
+        try:
+            with self._stderr.open("wb") as errors:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "workbench.jobs.child", *arguments],
+                    pass_fds=[theirs.fileno(), stacks_end],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    env={**os.environ, "TMPDIR": self._scratch.name},
+                    start_new_session=True,
+                )
+        except OSError as e:
+            ours.close()
+            os.close(stacks)
+            raise WorkerError(f"no child process could be started: {e}") from e
+        finally:
+            theirs.close()
+            os.close(stacks_end)
+        self._channel, self._stacks = Channel(ours), stacks
+        self._inbox = queue.SimpleQueue()
+        self._pump = threading.Thread(
+            target=_move, args=(self._channel, self._inbox), name="worker-inbox", daemon=True
+        )
+        self._pump.start()
 
     def _run_once(
-        self, run: Run, on_progress: Callable[[Progress], None] | None, limits: Limits
+        self, run: Run, switch: Switch, on_progress: Callable[[Progress], None] | None, limits: Limits
     ) -> Outcome | None:
-        watch = _Watch(self.pid, limits)
-        self._tell(run)
-        if self._cancelled_at is not None:
-            self._tell(Cancel())
+        channel, watch = self._channel, Watch(self.pid, limits)
+        if channel is None:
+            return _failed("died", "the worker was closed", 0)
+        self._stderr_start = self._stderr.stat().st_size
+        with contextlib.suppress(OSError):  # A dead child is noticed below
+            channel.send(run)
+        try:
+            switch.attach(_build_teller(channel))
+            return self._follow(switch, on_progress, watch)
+        except BaseException:
+            switch.cancel()
+            self._drain(switch, watch)
+            raise
+
+    def _follow(
+        self, switch: Switch, on_progress: Callable[[Progress], None] | None, watch: Watch
+    ) -> Outcome | None:
         while True:
-            try:
-                message = self._next()
-                if message is _SILENCE or isinstance(message, Tick):
-                    if isinstance(message, Tick):
-                        watch.note_progress()
-                        if on_progress is not None:
-                            on_progress(msgspec.structs.replace(message.progress, rss_bytes=watch.rss_bytes))
-                    failure = watch.find_breach(self._cancelled_at, is_paused=self._is_paused)
-                    if failure is not None:
-                        return self._end_by_force(failure, watch)
-                elif isinstance(message, Finished):
-                    return Outcome(
-                        state=message.state,
-                        result=message.result,
-                        failure=message.failure,
-                        peak_rss_bytes=watch.peak_bytes,
-                    )
-                elif isinstance(message, Recycle):
-                    return None
-                elif message is None:
-                    return self._explain_death(watch)
-            except KeyboardInterrupt:
-                self.cancel()
-                self._drain(watch)
-                raise
+            message = self._next()
+            if isinstance(message, Finished):
+                return Outcome(
+                    state=message.state,
+                    result=message.result,
+                    failure=message.failure,
+                    peak_rss_bytes=watch.peak_bytes,
+                )
+            if isinstance(message, Recycle):
+                return None
+            if message is None:
+                return self._explain_death(watch)
+            if isinstance(message, Tick):
+                watch.note_progress()
+            failure = watch.find_breach(switch.cancelled_at, is_paused=switch.is_paused)
+            if failure is not None:
+                return self._end_by_force(failure, watch)
+            if isinstance(message, Tick) and on_progress is not None:
+                on_progress(msgspec.structs.replace(message.progress, rss_bytes=watch.rss_bytes))
 
     def _next(self) -> Message | object | None:
         try:
@@ -245,70 +260,98 @@ class Worker:
         except queue.Empty:
             return _SILENCE
 
-    def _drain(self, watch: _Watch) -> None:
+    def _drain(self, switch: Switch, watch: Watch) -> None:
         """Wait until a cancelled task has put its results away, or its grace is over."""
-        while True:
-            message = self._next()
-            if message is None or isinstance(message, Finished | Recycle):
-                return
-            if message is _SILENCE and watch.find_breach(self._cancelled_at, is_paused=False) is not None:
+        is_drained = False
+        try:
+            while not is_drained:
+                message = self._next()
+                if message is None or isinstance(message, Finished | Recycle):
+                    is_drained = True
+                elif watch.find_breach(switch.cancelled_at, is_paused=False) is not None:
+                    break
+        finally:
+            # Interrupted again, or no answer: what is left of the task must not meet the next one.
+            if not is_drained:
                 self._kill()
-                return
 
-    def _end_by_force(self, failure: Failure, watch: _Watch) -> Outcome:
-        stacks = self._read_stacks() if failure.kind in ("stalled", "cancel") else ""
+    def _end_by_force(self, failure: Failure, watch: Watch) -> Outcome:
+        stacks = self._read_stacks(patience_secs=0.3 if failure.kind == "memory" else 2.0)
         self._kill()
         state = JobState.CANCELLED if failure.kind == "cancel" else JobState.FAILED
         failure = msgspec.structs.replace(failure, traceback=stacks)
         return Outcome(state=state, result={}, failure=failure, peak_rss_bytes=watch.peak_bytes)
 
-    def _read_stacks(self) -> str:
+    def _read_stacks(self, patience_secs: float) -> str:
         """Return where the child's threads stand: its interpreter writes that from a signal handler."""
-        if self._process is None:
+        process, pipe = self._process, self._stacks
+        if process is None or pipe is None:
             return ""
-        deadline = time.monotonic() + 2.0
-        self._process.send_signal(signal.SIGUSR1)
-        size = -1
-        while time.monotonic() < deadline:
-            time.sleep(0.05)
-            now = self._stacks.stat().st_size if self._stacks.exists() else 0
-            if now > 0 and now == size:
+        process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + patience_secs
+        parts: list[bytes] = []
+        # Once it writes, it does so without a break.
+        while select.select([pipe], [], [], 0.1 if parts else max(deadline - time.monotonic(), 0))[0]:
+            part = os.read(pipe, 65_536)
+            if not part:
                 break
-            size = now
-        return self._stacks.read_text(errors="replace") if self._stacks.exists() else ""
+            parts.append(part)
+        return b"".join(parts).decode(errors="replace")
 
-    def _explain_death(self, watch: _Watch) -> Outcome:
-        process = self._process
-        code = None if process is None else process.wait(timeout=10)
-        errors = self._stderr.read_text(errors="replace")[-4000:] if self._stderr.exists() else ""
+    def _explain_death(self, watch: Watch) -> Outcome:
+        process, code = self._process, None
+        if process is not None:
+            # It may live on with a broken line, when a task has closed or written to what is not its own.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(timeout=_EXIT_SECS)
+        errors = self._read_stderr()
         self._kill()
         rss = f"{watch.rss_bytes / 1e6:,.0f} MB resident when last seen"
+        if process is None:
+            return _failed("died", "the worker was closed while the task ran", watch.peak_bytes, errors)
+        if code is None:
+            return _failed("died", "the line to the process broke; it was killed", watch.peak_bytes, errors)
         if code == -signal.SIGKILL:
             message = f"the process was killed from outside (SIGKILL), likely for memory: {rss}"
             return _failed("memory", message, watch.peak_bytes, errors)
-        if code is not None and code < 0:
-            message = f"the process died of {signal.Signals(-code).name}: {rss}"
+        if code < 0:
+            message = f"the process died of {_name_signal(-code)}: {rss}"
         else:
             message = f"the process ended by itself with exit code {code}: {rss}"
         return _failed("died", message, watch.peak_bytes, errors)
 
+    def _read_stderr(self) -> str:
+        """Return the end of what the child wrote to its standard error during this task."""
+        try:
+            with self._stderr.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(self._stderr_start, end - _MAX_STDERR))
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
+
     def _kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-        self._discard()
+        with self._starting:
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+            self._discard()
 
     def _discard(self) -> None:
         if self._channel is not None:
             self._channel.close()
         if self._process is not None:
-            self._process.wait(timeout=10)
-        self._channel = self._process = None
+            self._process.wait(timeout=_EXIT_SECS)
+        if self._pump is not None:
+            self._pump.join(timeout=_EXIT_SECS)
+        if self._stacks is not None:
+            os.close(self._stacks)
+        self._channel = self._process = self._pump = self._stacks = None
 
 
 _SILENCE = object()
 
 
-def _pump(channel: Channel, inbox: queue.SimpleQueue[Message | None]) -> None:
+def _move(channel: Channel, inbox: queue.SimpleQueue[Message | None]) -> None:
     """Move messages to the inbox; ``None`` says that the child is gone."""
     message: Message | None = None
     with contextlib.suppress(WorkerError):  # Nonsense on the line counts as a dead child
@@ -317,48 +360,19 @@ def _pump(channel: Channel, inbox: queue.SimpleQueue[Message | None]) -> None:
     inbox.put(None)
 
 
-class _Watch:
-    """Watches a child from outside: memory, progress, and the grace after a cancel."""
+def _build_teller(channel: Channel) -> Callable[[Message], None]:
+    def tell(message: Message) -> None:
+        with contextlib.suppress(OSError):  # A dead child is noticed by `run`
+            channel.send(message)
 
-    def __init__(self, pid: int | None, limits: Limits) -> None:
-        self._limits = limits
-        self._process = psutil.Process(pid) if pid is not None else None
-        self._last_progress = time.monotonic()
-        self._memory_bytes = limits.memory_bytes or int(psutil.virtual_memory().available * 0.9)
-        self.rss_bytes = 0
-        self.peak_bytes = 0
-        self._measure()
+    return tell
 
-    def note_progress(self) -> None:
-        self._last_progress = time.monotonic()
 
-    def find_breach(self, cancelled_at: float | None, *, is_paused: bool) -> Failure | None:
-        self._measure()
-        now = time.monotonic()
-        if self.rss_bytes > self._memory_bytes:
-            limit = f"{self._memory_bytes / 1e6:,.0f} MB"
-            message = f"the run held {self.rss_bytes / 1e6:,.0f} MB, more than its limit of {limit}"
-            return Failure(kind="memory", message=message)
-        if cancelled_at is not None:
-            if now - cancelled_at > self._limits.cancel_secs:
-                secs = self._limits.cancel_secs
-                return Failure(
-                    kind="cancel", message=f"killed: no answer to a cancel for {secs:g} s; no results"
-                )
-            return None
-        if is_paused:
-            self._last_progress = now
-        elif now - self._last_progress > self._limits.stall_secs:
-            secs = self._limits.stall_secs
-            return Failure(kind="stalled", message=f"killed: no progress in simulated time for {secs:g} s")
-        return None
-
-    def _measure(self) -> None:
-        if self._process is None:
-            return
-        with contextlib.suppress(psutil.Error):  # Gone: `run` notices
-            self.rss_bytes = self._process.memory_info().rss
-            self.peak_bytes = max(self.peak_bytes, self.rss_bytes)
+def _name_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # A real-time signal
+        return f"signal {number}"
 
 
 def _failed(kind: str, message: str, peak_bytes: int, trace: str = "") -> Outcome:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.errors import InputError
+from workbench.ui.cards import build_card
 from workbench.ui.downsample import find_extremes
 from workbench.ui.series import read_floats, read_millis, require_columns
 from workbench.ui.static import ChartDocument, PackedColumn, build_chart_html, pack_column
@@ -95,13 +95,13 @@ class EquityCurveChart(View):
 
     def build_html(self) -> str:
         """Return the chart with its title line, as a card."""
-        title = f"Equity, marked to market <span class='r'>{escape(self.currency)}, UTC</span>"
+        title, right = "Equity, marked to market", f"{self.currency}, UTC"
         if not self._curves:
             body = "<div class='wb-empty'>No equity samples: the run ended before its first one.</div>"
-            return f"<div class='wb-card'><h3>{title}</h3>{body}</div>"
+            return build_card(title, body, right=right)
         height = _EQUITY_PX + _DRAWDOWN_PX + _READOUT_PX
         chart = build_chart_html(self._build_document(), height=height)
-        return f"<div class='wb-card'><h3>{title}</h3>{chart}{self._build_note()}</div>"
+        return build_card(title, f"{chart}{self._build_note()}", right=right)
 
     def _build_note(self) -> str:
         total = sum(curve.total for curve in self._curves)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.equity import build_daily_closes
+from workbench.ui.cards import build_card
 from workbench.ui.formats import UNKNOWN, format_percent, format_time
-from workbench.ui.tables import build_card
 from workbench.ui.view import View
 
 __all__ = ["MonthlyReturns", "build_monthly_returns"]

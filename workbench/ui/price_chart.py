@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.errors import InputError
 from workbench.ui.candles import Candles, build_candles
+from workbench.ui.cards import build_card
 from workbench.ui.downsample import find_extremes
 from workbench.ui.formats import find_places, format_duration
 from workbench.ui.series import read_floats, read_millis, require_columns
@@ -92,15 +93,15 @@ class PriceChart(View):
     def build_html(self) -> str:
         """Return the chart with its title and what it shows, as a card."""
         right = ", ".join(filter(None, (self._instrument_id, "UTC")))
-        title = f"Price and fills <span class='r'>{escape(right)}</span>"
+        title = "Price and fills"
         if len(self._ts) == 0:
             body = "<div class='wb-empty'>No prices for this instrument in the range of the run.</div>"
-            return f"<div class='wb-card'><h3>{title}</h3>{body}</div>"
+            return build_card(title, body, right=right)
         candles = build_candles(self._ts, self._ohlc, most=_MOST_CANDLES)
         document, notes = self._build_document(candles)
         chart = build_chart_html(document, height=_HEIGHT_PX + 20)
         note = f"<div class='wb-note'>{escape('; '.join(notes))}.</div>"
-        return f"<div class='wb-card'><h3>{title}</h3>{chart}{note}</div>"
+        return build_card(title, f"{chart}{note}", right=right)
 
     def _build_document(self, candles: Candles) -> tuple[ChartDocument, list[str]]:
         from bokeh.layouts import column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any, Protocol
 
+from workbench.ui.cards import build_card
 from workbench.ui.formats import UNKNOWN, format_bytes, format_decimal, format_duration, format_time
 from workbench.ui.view import View
 
@@ -81,8 +83,9 @@ class RunProgress(View):
     """
     A bar, simulated time, speed, time left, equity, open positions and memory of a run.
 
-    The view is one output that replaces itself, not a widget: it works in JupyterLab and Voila, and what papermill
-    saves and nbconvert exports is the last state. `update` may be called from any thread.
+    While a cell waits for its run, the view is one output that replaces itself. For a run in the background it is a
+    widget with buttons, because Voila takes no new output once its page stands. Either way the last state is left as
+    plain HTML: that is what papermill saves and nbconvert exports. `update` may be called from any thread.
 
     Parameters
     ----------
@@ -118,7 +121,7 @@ class RunProgress(View):
         self._message = ""
         self._shown_at: float | None = None
         self._handle: Any = None
-        self._buttons: Any = None
+        self._panel: _Panel | None = None
         self._published_state = ""
 
     def __repr__(self) -> str:
@@ -140,9 +143,12 @@ class RunProgress(View):
         from IPython.display import display
 
         with self._lock:
-            self._handle = display(_Snapshot(self.to_html(), repr(self)), display_id=True)
             if self._control is not None and not self._is_finished():
-                self._buttons = _show_buttons(self._control, self._say)
+                self._panel = _Panel(self._control, self._say)
+                self._panel.set_html(self.to_html())
+                self._handle = display(self._panel.widget, display_id=True)
+            else:
+                self._handle = display(_Snapshot(self.to_html(), repr(self)), display_id=True)
 
     def update(self, progress: RunSample) -> None:
         """
@@ -174,15 +180,18 @@ class RunProgress(View):
         return self._sample is not None and self._sample.state in _FINISHED
 
     def _publish(self, now: float) -> None:
-        # Sent from the calling thread: while a cell waits for its run the kernel's loop takes no callbacks, and the
-        # kernel's output socket belongs to a thread of its own, so that any thread may send.
         self._shown_at = now
         self._published_state = "" if self._sample is None else self._sample.state
+        if self._panel is not None:
+            self._panel.set_html(self.to_html())
+            if not self._is_finished():
+                return
+            self._panel.close_buttons()
+            self._panel = None
         if self._handle is not None:
+            # Sent from the calling thread: while a cell waits for its run the kernel's loop takes no callbacks, and the
+            # kernel's output socket belongs to a thread of its own, so that any thread may send.
             self._handle.update(_Snapshot(self.to_html(), repr(self)))
-        if self._buttons is not None and self._is_finished():
-            self._buttons.update(_Snapshot("", ""))
-            self._buttons = None
 
     def build_html(self) -> str:
         """Return the state as a card."""
@@ -193,9 +202,7 @@ class RunProgress(View):
             state, fraction, kpis = sample.state, min(max(sample.fraction, 0.0), 1.0), _build_kpis(sample)
         kind = _BAR.get(state, "")
         colour = {"ok": "up", "": "mute"}.get(kind, kind)
-        title = escape(self._title or "Backtest")
         badge = f"<span class='{colour}'>{escape(state)}</span>"
-        head = f"<h3>{title}{badge}<span class='r num'>{fraction:.0%}</span></h3>"
         bar = (
             f"<div class='wb-bar {kind}' role='progressbar' aria-valuemin='0' aria-valuemax='100' "
             f"aria-valuenow='{fraction * 100:.0f}'><i style='width:{fraction * 100:.1f}%'></i></div>"
@@ -204,7 +211,8 @@ class RunProgress(View):
         hint = ""
         if self._control is None and state not in _FINISHED:
             hint = "<div class='wb-note'>Interrupt the kernel (■) to cancel; results so far are kept.</div>"
-        return f"<div class='wb-card'>{head}<div class='wb-progress'>{bar}{kpis}{message}</div>{hint}</div>"
+        body = f"<div class='wb-progress'>{bar}{kpis}{message}</div>{hint}"
+        return build_card(self._title or "Backtest", body, right=f"{fraction:.0%}", state=badge)
 
 
 def _build_kpis(sample: RunSample) -> str:
@@ -242,25 +250,50 @@ class _Snapshot:
         return self._html
 
 
-def _show_buttons(control: RunControl, say: Callable[[str], None]) -> Any:
+class _Panel:
+    """The view of a run in the background: HTML and buttons, as widgets."""
+
+    def __init__(self, control: RunControl, say: Callable[[str], None]) -> None:
+        import ipywidgets
+
+        self._html = ipywidgets.HTML()
+        self._buttons = ipywidgets.HBox([
+            _build_button("Pause", "Pause the run", control.pause, say),
+            _build_button("Resume", "Resume the run", control.resume, say),
+            _build_button("Cancel", "Cancel the run; its results so far are kept", control.cancel, say),
+        ])  # fmt: skip
+        self.widget = ipywidgets.VBox([self._html, self._buttons], layout={"width": "100%"})
+        self._html.layout.width = "100%"
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    def set_html(self, html: str) -> None:
+        """Show `html`; from another thread by way of the kernel's loop, which alone may touch a widget."""
+        self._run(lambda: setattr(self._html, "value", html))
+
+    def close_buttons(self) -> None:
+        """Take the buttons away: the run hears them no longer."""
+        self._run(lambda: setattr(self.widget, "children", [self._html]))
+
+    def _run(self, action: Callable[[], None]) -> None:
+        if self._loop is None or threading.current_thread() is threading.main_thread():
+            action()
+        else:
+            self._loop.call_soon_threadsafe(action)
+
+
+def _build_button(label: str, hint: str, action: Callable[[], object], say: Callable[[str], None]) -> Any:
     import ipywidgets
-    from IPython.display import display
 
-    def build(label: str, hint: str, action: Callable[[], object]) -> Any:
-        button = ipywidgets.Button(description=label, tooltip=hint, layout={"width": "96px"})
+    button = ipywidgets.Button(description=label, tooltip=hint, layout={"width": "96px"})
 
-        def on_click(_: object) -> None:
-            try:
-                action()
-            except Exception as error:  # noqa: BLE001 - whatever fails, the person who clicked has to see it
-                say(f"{label} failed: {error}")
+    def on_click(_: object) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - whatever fails, the person who clicked has to see it
+            say(f"{label} failed: {error}")
 
-        button.on_click(on_click)
-        return button
-
-    row = ipywidgets.HBox([
-        build("Pause", "Pause the run", control.pause),
-        build("Resume", "Resume the run", control.resume),
-        build("Cancel", "Cancel the run; its results so far are kept", control.cancel),
-    ])  # fmt: skip
-    return display(row, display_id=True)
+    button.on_click(on_click)
+    return button

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.ui.cards import build_card
 from workbench.ui.equity_chart import EquityCurveChart
 from workbench.ui.monthly_returns import MonthlyReturns
 from workbench.ui.price_chart import PriceChart
@@ -18,7 +19,6 @@ from workbench.ui.tables import (
     HeadlineStrip,
     MetricsTable,
     NautilusTable,
-    build_card,
 )
 from workbench.ui.trades_table import TradesTable
 from workbench.ui.view import View

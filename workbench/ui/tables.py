@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.analysis.definitions import Metric
 from workbench.analysis.display import format_metric
+from workbench.ui.cards import build_card
 from workbench.ui.formats import (
     UNKNOWN,
     shorten,
@@ -22,7 +23,6 @@ __all__ = [
     "HeadlineStrip",
     "MetricsTable",
     "NautilusTable",
-    "build_card",
 ]
 
 type Definitions = Mapping[str, Mapping[str, str]]
@@ -32,12 +32,6 @@ _SIGNED = frozenset(
     | {"best_trade", "worst_trade", "average_win", "average_loss", "max_drawdown_money", "max_drawdown_intraday"}
     | {"gross_pnl", "pnl_before_fees"}
 )  # fmt: skip
-
-
-def build_card(title: str, body: str, *, right: str = "") -> str:
-    """Return a card; `title` and `right` are text, `body` is HTML."""
-    aside = f"<span class='r'>{escape(right)}</span>" if right else ""
-    return f"<div class='wb-card'><h3>{escape(title)}{aside}</h3>{body}</div>"
 
 
 def _label(name: str, definitions: Definitions, *, has_hint: bool = True) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import InputError
+from workbench.ui.cards import build_card
 from workbench.ui.formats import find_places, format_decimal, format_duration, format_time, shorten, tint
 from workbench.ui.series import require_columns
-from workbench.ui.tables import build_card
 from workbench.ui.view import View
 
 __all__ = ["TradesTable"]

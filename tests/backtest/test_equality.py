@@ -1,0 +1,118 @@
+"""A run equals raw nautilus: every fill, order, position, balance and statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from nautilus_trader.backtest.config import BacktestRunConfig, ImportableLatencyModelConfig
+
+from tests.backtest.configs import ASK, BID, HALF_A_DAY, THREE_DAYS, ema_cross, fx_config, strategy
+from tests.backtest.raw import RawProcess, assert_equals_raw, read_fills
+from workbench.backtest.configuration import build_fill_model
+from workbench.backtest.run import Run, run_backtest
+from workbench.jobs.worker import Worker
+
+Raws = dict[str, RawProcess]
+
+_LATENCY = ImportableLatencyModelConfig(
+    latency_model_path="nautilus_trader.backtest.models:LatencyModel",
+    config_path="nautilus_trader.backtest.config:LatencyModelConfig",
+    config={"base_latency_nanos": 2_000_000_000},
+)
+_ONE_HOUR = {"start": "2012-02-01T08:00:00", "end": "2012-02-01T09:30:00Z"}
+_SLIPPING = {"fill_model": build_fill_model(), "liquidity_consumption": True}
+
+
+def _cases(catalog: Path) -> dict[str, BacktestRunConfig]:
+    brackets = strategy("Brackets")
+    return {
+        "ema netting": fx_config(catalog, ema_cross(2, 3), **THREE_DAYS),
+        "ema hedging": fx_config(catalog, ema_cross(2, 3), oms="HEDGING", **THREE_DAYS),
+        "slipping": fx_config(catalog, ema_cross(2, 3), venue=_SLIPPING, **HALF_A_DAY),
+        "brackets netting": fx_config(catalog, brackets, **THREE_DAYS),
+        "brackets hedging": fx_config(catalog, brackets, oms="HEDGING", **THREE_DAYS),
+        "two strategies": fx_config(
+            catalog, ema_cross(order_id_tag="1"), strategy("Brackets", order_id_tag="2")
+        ),
+        "latency": fx_config(catalog, ema_cross(2, 3), venue={"latency_model": _LATENCY}, **_ONE_HOUR),
+        "clockwork": fx_config(catalog, strategy("Clockwork"), **HALF_A_DAY),
+        "clockwork two entries": fx_config(catalog, strategy("Clockwork"), data=[[ASK], [BID]], **HALF_A_DAY),
+        "no end of data": fx_config(catalog, ema_cross(), start="2012-01-30", end="2012-02-02T23:59:59Z"),
+        "two currencies": fx_config(
+            catalog,
+            ema_cross(2, 3),
+            venue={"base_currency": None, "starting_balances": ["1000000 USD", "5000 GBP"]},
+            **HALF_A_DAY,
+        ),
+        "base is not the quote": fx_config(
+            catalog,
+            ema_cross(2, 3),
+            venue={"base_currency": "GBP", "starting_balances": ["1000000 GBP"]},
+            **HALF_A_DAY,
+        ),
+    }
+
+
+NAMES = list(_cases(Path()))
+
+
+@pytest.fixture(scope="module")
+def raws(gbpusd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raws]:
+    """Return what raw nautilus makes of every case; the month's runs in processes of their own."""
+    base = tmp_path_factory.mktemp("raw")
+    cases = list(_cases(gbpusd).values())
+    yield {
+        "cases": RawProcess(base / "cases", cases),
+        "NETTING": RawProcess(base / "netting", [fx_config(gbpusd)]),
+        "HEDGING": RawProcess(base / "hedging", [fx_config(gbpusd, oms="HEDGING")]),
+    }
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", NAMES)
+def test_run_equals_raw_one_shot_and_chunked(
+    gbpusd: Path, raws: Raws, runs: Path, worker: Worker, name: str
+) -> None:
+    config = _cases(gbpusd)[name]
+    raw = raws["cases"].read(NAMES.index(name))
+    assert len(raw["fills"]) >= 10
+    assert_equals_raw(run_backtest(config, runs=runs, worker=worker), raw)
+    for chunk_size in (1_000, 997):
+        chunked = msgspec.structs.replace(config, chunk_size=chunk_size)
+        assert_equals_raw(run_backtest(chunked, runs=runs, worker=worker), raw)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("oms", ["NETTING", "HEDGING"])
+def test_run_of_the_month_equals_a_fresh_raw_process(
+    gbpusd: Path, raws: Raws, runs: Path, worker: Worker, oms: str
+) -> None:
+    run = run_backtest(fx_config(gbpusd, oms=oms), runs=runs, worker=worker)
+    assert run.record.fills == 2_984
+    assert_equals_raw(run, raws[oms].read())
+    equity = run.load_table("equity")
+    assert equity["equity"].iloc[-1] == equity["balance"].iloc[-1]
+    assert run.record.events == 60_234
+    assert run.verify() == []
+
+
+@pytest.mark.data
+def test_run_of_the_month_in_chunks_equals_one_shot(
+    gbpusd: Path, raws: Raws, runs: Path, worker: Worker
+) -> None:
+    run = run_backtest(fx_config(gbpusd, chunk_size=9_973), runs=runs, worker=worker)
+    assert_equals_raw(run, raws["NETTING"].read())
+
+
+@pytest.mark.data
+def test_clockwork_depends_on_the_order_of_equal_stamps(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    """The strategy of the chunk tests does see a change in that order: else they would prove nothing."""
+    fills: list[list[dict[str, object]]] = []
+    for data in ([[ASK], [BID]], [[BID], [ASK]]):
+        config = fx_config(gbpusd, strategy("Clockwork"), data=data, **HALF_A_DAY)
+        run: Run = run_backtest(config, runs=runs, worker=worker)
+        fills.append([{"side": f["order_side"], "qty": f["last_qty"]} for f in read_fills(run)])
+    assert fills[0] != fills[1]

@@ -1,0 +1,262 @@
+"""``workbench backtest``: what it runs, what it says, and how it refuses."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Cli, build_environment
+from workbench.backtest.run import load_run
+from workbench.states import JobState
+
+SLOW_STRATEGY = """
+import time
+
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.model.data import BarType
+from nautilus_trader.trading.strategy import Strategy
+
+
+class SlowConfig(StrategyConfig, frozen=True):
+    bar_type: BarType
+
+
+class Slow(Strategy):
+    def on_start(self):
+        self.subscribe_bars(self.config.bar_type)
+
+    def on_bar(self, bar):
+        time.sleep(0.01)
+"""
+
+
+def write(workspace: Path, name: str, value: Any) -> Path:
+    path = workspace / name
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def count_runs(workspace: Path) -> int:
+    runs = workspace / "runs"
+    return sum((p / "config.json").exists() for p in runs.iterdir()) if runs.is_dir() else 0
+
+
+def test_run_valid_config_prints_the_numbers_of_its_run(
+    cli: Cli, workspace: Path, config: dict[str, Any]
+) -> None:
+    result = cli("backtest", "run", write(workspace, "good.json", config))
+    assert result.returncode == 0, result.stderr
+    path = re.search(r"run +(/\S+)", result.stdout)
+    assert path is not None
+    run = load_run(path[1])
+    assert run.record.state == JobState.COMPLETED
+    assert run.verify() == []
+    net = run.metrics["headline"]["pnl"]["value"]
+    assert f"{float(net):,.2f} USD".replace("-", "\N{MINUS SIGN}") in result.stdout
+    assert run.record.orders == len(run.load_table("orders")) > 10
+
+
+def test_run_with_json_prints_one_document(cli: Cli, workspace: Path, config: dict[str, Any]) -> None:
+    result = cli("backtest", "run", write(workspace, "good.json", config), "--json", "--name", "for machines")
+    document = json.loads(result.stdout)
+    assert document["state"] == "COMPLETED"
+    assert document["name"] == "for machines"
+    assert document["headline"]["trades"]["value"] > 0
+
+
+def test_ls_and_show_find_the_run(cli: Cli, workspace: Path, config: dict[str, Any]) -> None:
+    made = json.loads(cli("backtest", "run", write(workspace, "good.json", config), "--json").stdout)
+    listed = json.loads(cli("backtest", "ls", "--json").stdout)
+    assert made["run_id"] in [run["run_id"] for run in listed]
+    assert made["run_id"] in cli("backtest", "ls").stdout
+    shown = json.loads(cli("backtest", "show", made["run_id"], "--json").stdout)
+    assert shown["metrics"]["headline"] == made["headline"]
+    assert shown["damaged"] == []
+
+
+def test_show_damaged_run_names_the_file_and_fails(cli: Cli, workspace: Path, config: dict[str, Any]) -> None:
+    made = json.loads(cli("backtest", "run", write(workspace, "good.json", config), "--json").stdout)
+    fills = Path(made["path"]) / "fills.parquet"
+    content = bytearray(fills.read_bytes())
+    content[len(content) // 2] ^= 1
+    fills.write_bytes(content)
+    result = cli("backtest", "show", made["run_id"])
+    assert result.returncode == 1
+    assert "fills.parquet" in result.stderr
+
+
+def test_run_strategy_file_keeps_its_source(cli: Cli, workspace: Path, config: dict[str, Any]) -> None:
+    write(workspace, "slow.py", SLOW_STRATEGY.replace("time.sleep(0.01)", "pass"))
+    changed = copy.deepcopy(config)
+    changed["engine"]["strategies"][0] = {
+        "strategy_path": "slow.py:Slow",
+        "config_path": "slow.py:SlowConfig",
+        "config": {"bar_type": "AAPL.XNAS-1-DAY-LAST-EXTERNAL"},
+    }
+    result = cli("backtest", "run", write(workspace, "file.json", changed), "--json")
+    assert result.returncode == 0, result.stderr
+    (kept,) = (Path(json.loads(result.stdout)["path"]) / "strategies").glob("*.py")
+    assert "class Slow(Strategy)" in kept.read_text()
+
+
+def test_run_failing_strategy_exits_1_with_its_traceback(
+    cli: Cli, workspace: Path, config: dict[str, Any]
+) -> None:
+    write(workspace, "broken.py", SLOW_STRATEGY.replace("time.sleep(0.01)", "raise ValueError('no luck')"))
+    changed = copy.deepcopy(config)
+    changed["engine"]["strategies"][0] = {
+        "strategy_path": "broken.py:Slow",
+        "config_path": "broken.py:SlowConfig",
+        "config": {"bar_type": "AAPL.XNAS-1-DAY-LAST-EXTERNAL"},
+    }
+    result = cli("backtest", "run", write(workspace, "broken.json", changed))
+    assert result.returncode == 1
+    assert "ValueError: no luck" in result.stderr
+    assert "in on_bar" in result.stderr
+
+
+def test_run_interrupted_keeps_results_so_far(workspace: Path, config: dict[str, Any]) -> None:
+    write(workspace, "slow.py", SLOW_STRATEGY)
+    changed = copy.deepcopy(config)
+    changed["engine"]["strategies"][0] = {
+        "strategy_path": "slow.py:Slow",
+        "config_path": "slow.py:SlowConfig",
+        "config": {"bar_type": "AAPL.XNAS-1-DAY-LAST-EXTERNAL"},
+    }
+    path = write(workspace, "slow.json", changed)
+    before = set((workspace / "runs").iterdir()) if (workspace / "runs").is_dir() else set()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench.cli.main", "backtest", "run", str(path)],
+        cwd=workspace,
+        env=build_environment(workspace),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    started: set[Path] = set()
+    while not started and time.monotonic() < deadline:
+        found = set((workspace / "runs").iterdir()) if (workspace / "runs").is_dir() else set()
+        started = {p for p in found - before if (p / "config.json").exists()}
+        time.sleep(0.05)
+    (run_path,) = started
+    # The run itself takes 30 s; by now its process starts or it is under way. Either way it must end cleanly.
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    run = load_run(run_path)
+    assert run.record.state == JobState.CANCELLED
+    assert run.record.events < 3_270
+    assert "CANCELLED" in out
+
+
+def set_field(plain: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(plain)
+    *parents, last = path.split(".")
+    place: Any = changed
+    for name in parents:
+        place = place[int(name) if isinstance(place, list) else name]
+    place[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("colour", "red", "unknown field `colour`"),
+        ("venues.0.base_currenzy", "USD", "base_currenzy"),
+        ("data.0.bar_types", ["AAPL.XNAS-1-DAZ-LAST-EXTERNAL"], "DAZ"),
+        ("data.0.bar_types", ["AAPL.XNAS-1-HOUR-LAST-EXTERNAL"], "AAPL.XNAS-1-DAY-LAST-EXTERNAL"),
+        ("data.0.bar_types", ["TSLA.XNAS-1-DAY-LAST-EXTERNAL"], "TSLA.XNAS is not in the catalog"),
+        ("data.0.catalog_path", "nowhere", "there is no catalog at nowhere"),
+        ("engine.strategies.0.strategy_path", "no.such:Strategy", "no.such"),
+        ("engine.strategies.0.config.trade_sise", "1", "trade_sise"),
+        ("start", "2013-01-01", None),
+        ("end", "1999-12-31", "2000-03-01"),
+        ("start", "yesterday-ish", "yesterday-ish"),
+        ("venues.0.name", "XNYS", "XNAS"),
+    ],
+)
+def test_run_bad_config_is_one_clear_line_and_no_run(
+    cli: Cli, workspace: Path, config: dict[str, Any], path: str, value: Any, words: str | None
+) -> None:
+    changed = set_field(config, path, value)
+    if words is None:
+        changed = set_field(changed, "end", "2012-01-01")
+        words = "is before the start"
+    before = count_runs(workspace)
+    result = cli("backtest", "run", write(workspace, "bad.json", changed))
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert words in result.stderr
+    assert count_runs(workspace) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: d / "missing.json", "there is no file"),
+        (lambda d: d, "is a directory"),
+        (lambda d: write(d, "empty.json", ""), "not valid JSON"),
+        (lambda d: write(d, "cut.json", '{"venues": ['), "not valid JSON"),
+    ],
+)
+def test_run_unreadable_file_is_one_clear_line(
+    cli: Cli, workspace: Path, make: Callable[[Path], Path], words: str
+) -> None:
+    result = cli("backtest", "run", make(workspace))
+    assert result.returncode == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert words in result.stderr
+
+
+def test_errors_with_json_are_one_document(cli: Cli) -> None:
+    result = cli("backtest", "run", "missing.json", "--json")
+    assert result.returncode == 2
+    error = json.loads(result.stderr)["error"]
+    assert error["code"] == "not_found"
+    assert "missing.json" in error["message"]
+
+
+def test_show_unknown_run_says_how_to_list(cli: Cli) -> None:
+    result = cli("backtest", "show", "20120101-000000-abcdef")
+    assert result.returncode == 2
+    assert "workbench backtest ls" in result.stderr
+
+
+def test_run_full_disk_is_one_clear_line(workspace: Path, config: dict[str, Any]) -> None:
+    """A limit on the size of files stands for a full disk: the same write fails, on any machine."""
+    path = write(workspace, "good.json", config)
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000));"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "sys.argv = ['workbench', 'backtest', 'run', sys.argv[1], '--runs', sys.argv[2]];"
+        "from workbench.cli.main import main; main()"
+    )
+    runs = workspace / "full"
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(path), str(runs)],
+        cwd=workspace,
+        env={**build_environment(workspace), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "cannot be written" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not [p for p in runs.rglob("*") if p.is_file() and os.path.getsize(p)]  # noqa: PTH202

@@ -1,0 +1,137 @@
+"""The first thing that a newcomer does: `workbench demo`, then a look at the report."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Request, sync_playwright
+
+from tests.cli.conftest import Cli, cli, workspace  # noqa: F401 - fixtures
+from workbench.backtest.run import Run, load_run
+from workbench.states import JobState
+
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHARTS_READY = """() => {
+  const charts = [...document.querySelectorAll('.wb-chart')];
+  return charts.length >= 2 && charts.every(c => c.dataset.ready);
+}"""
+MAX_BYTES = 1_500_000
+
+
+@pytest.fixture(scope="module")
+def demo(cli: Cli) -> subprocess.CompletedProcess[str]:  # noqa: F811
+    return cli("demo", timeout=240)
+
+
+def find(demo: subprocess.CompletedProcess[str], name: str) -> Path:
+    match = re.search(rf"^{name} +(/\S+)", demo.stdout, re.MULTILINE)
+    assert match is not None, demo.stdout
+    return Path(match[1])
+
+
+@pytest.fixture(scope="module")
+def run(demo: subprocess.CompletedProcess[str]) -> Run:
+    return load_run(find(demo, "run"))
+
+
+def test_demo_prints_numbers_paths_and_what_is_next(demo: subprocess.CompletedProcess[str], run: Run) -> None:
+    assert demo.returncode == 0, demo.stderr
+    assert "2:1 on 2000-06-21, 2:1 on 2005-02-28" in demo.stdout
+    assert run.record.state == JobState.COMPLETED
+    sharpe = run.metrics["headline"]["sharpe"]["value"]
+    assert re.search(rf"Sharpe ratio +{sharpe:.2f}\b", demo.stdout)
+    assert "next:" in demo.stdout
+    for name in ("notebook", "report"):
+        assert 0 < find(demo, name).stat().st_size < MAX_BYTES
+
+
+def test_demo_again_imports_nothing_twice(cli: Cli, demo: subprocess.CompletedProcess[str]) -> None:  # noqa: F811
+    assert "3,270 bars imported" in demo.stdout
+    again = cli("demo", timeout=240)
+    assert again.returncode == 0, again.stderr
+    assert "3,270 bars, in the catalog already" in again.stdout
+
+
+def test_demo_notebook_keeps_no_error(demo: subprocess.CompletedProcess[str]) -> None:
+    notebook = json.loads(find(demo, "notebook").read_text())
+    outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c["outputs"]]
+    assert len(outputs) >= 9
+    assert not [o for o in outputs if o["output_type"] == "error"]
+
+
+@pytest.mark.browser
+def test_demo_report_shows_the_stored_numbers_without_a_network(
+    demo: subprocess.CompletedProcess[str], run: Run, chromium: str
+) -> None:
+    requests: list[str] = []
+    problems: list[str] = []
+
+    def note(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            requests.append(request.url)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.on("request", note)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(find(demo, "report").as_uri())
+        page.wait_for_function(CHARTS_READY)
+        text = page.inner_text("body")
+        browser.close()
+    assert requests == []
+    assert problems == []
+    headline = run.metrics["headline"]
+    assert (
+        f"{headline['total_return']['value']:+.2%}".replace("%", " %").replace("-", "\N{MINUS SIGN}") in text
+    )
+    assert f"{headline['sharpe']['value']:.2f}" in text
+    assert run.record.run_id in text
+    assert f"{headline['trades']['value']:,}" in text
+
+
+def test_demo_own_file_needs_its_instrument(cli: Cli) -> None:  # noqa: F811
+    result = cli("demo", "--data", "prices.csv")
+    assert result.returncode == 2
+    assert "--instrument" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.data
+def test_demo_own_files_run(cli: Cli, test_data: Path) -> None:  # noqa: F811
+    result = cli(
+        *("demo", "--instrument", "GBP/USD.FXCM", "--kind", "fx_pair", "--stamp", "open", "--json"),
+        *("--data", test_data / "fxcm" / "gbpusd-m1-bid-2012.csv", "--bar-type", "1-MINUTE-BID"),
+        *("--data", test_data / "fxcm" / "gbpusd-m1-ask-2012.csv", "--bar-type", "1-MINUTE-ASK"),
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["metrics"]["headline"]["trades"]["value"] > 500
+    assert document["metrics"]["costs"]["spread"]["value"] is not None
+    assert Path(document["report"]).stat().st_size < MAX_BYTES
+
+
+@pytest.mark.data
+def test_demo_bids_alone_are_refused(cli: Cli, test_data: Path) -> None:  # noqa: F811
+    """The simulated venue could fill nothing: a report without a trade would look like a bad strategy."""
+    result = cli(
+        *("demo", "--instrument", "GBP/USD.ONLY", "--kind", "fx_pair", "--stamp", "open"),
+        *("--data", test_data / "fxcm" / "gbpusd-m1-bid-2012.csv", "--bar-type", "1-MINUTE-BID"),
+    )
+    assert result.returncode == 2
+    assert "ASK" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

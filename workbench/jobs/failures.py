@@ -1,0 +1,40 @@
+"""What is said about an exception that ended a task."""
+
+from __future__ import annotations
+
+import traceback
+
+from workbench.errors import InputError, WorkbenchError
+from workbench.records import Failure
+
+__all__ = ["build_failure"]
+
+_MAX_MESSAGE = 4_000
+_MAX_TRACE = 60_000
+
+
+def build_failure(error: BaseException) -> Failure:
+    """
+    Return the reason that `error` is.
+
+    An error that the workbench raised on purpose needs no traceback. Of anybody else's, the message may be
+    of any length, hold what UTF-8 cannot, or raise itself: what comes back can always be sent and stored.
+    """
+    if isinstance(error, WorkbenchError):
+        kind = "input" if isinstance(error, InputError) else "exception"
+        return Failure(kind=kind, message=_clean(str(error), _MAX_MESSAGE))
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an exception of somebody else's, with a `__str__` of its own
+        text = "(its message cannot be shown)"
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    trace = "".join(traceback.format_exception(error))
+    if len(trace) > _MAX_TRACE:
+        trace = f"...\n{trace[-_MAX_TRACE:]}"
+    return Failure(kind="exception", message=_clean(message, _MAX_MESSAGE), traceback=_clean(trace))
+
+
+def _clean(text: str, limit: int | None = None) -> str:
+    if limit is not None and len(text) > limit:
+        text = f"{text[:limit]}..."
+    return text.encode("utf-8", "backslashreplace").decode()

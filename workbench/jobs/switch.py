@@ -1,0 +1,74 @@
+"""The caller's side of run control: pause, resume and cancel one task, also before it has started."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from workbench.jobs.channel import Cancel, Message, Pause, Resume
+
+__all__ = ["Switch"]
+
+
+class Switch:
+    """
+    Steers one task of a worker.
+
+    It belongs to the task, not to the worker: what is asked before the task has started is kept until it
+    does, and what is asked after it has ended reaches nobody. All methods may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tell: Callable[[Message], None] | None = None
+        self._is_paused = False
+        self._cancelled_at: float | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether the task is asked to hold."""
+        return self._is_paused
+
+    @property
+    def cancelled_at(self) -> float | None:
+        """Return since when a running task has been asked to stop, on the monotonic clock."""
+        return self._cancelled_at
+
+    def pause(self) -> None:
+        """Hold the task at its next checkpoint."""
+        with self._lock:
+            self._is_paused = True
+            self._send(Pause())
+
+    def resume(self) -> None:
+        """Let the paused task go on."""
+        with self._lock:
+            self._is_paused = False
+            self._send(Resume())
+
+    def cancel(self) -> None:
+        """Stop the task at its next checkpoint; it keeps what it has."""
+        with self._lock:
+            if self._cancelled_at is None:
+                self._cancelled_at = time.monotonic()
+            self._send(Cancel())
+
+    def attach(self, tell: Callable[[Message], None]) -> None:
+        """Send through `tell` from now on, beginning with what has been asked so far."""
+        with self._lock:
+            self._tell = tell
+            if self._is_paused:
+                tell(Pause())
+            if self._cancelled_at is not None:
+                self._cancelled_at = time.monotonic()  # The grace begins when somebody can hear it
+                tell(Cancel())
+
+    def detach(self) -> None:
+        """Send nothing any more: the task has ended."""
+        with self._lock:
+            self._tell = None
+
+    def _send(self, message: Message) -> None:
+        if self._tell is not None:
+            self._tell(message)

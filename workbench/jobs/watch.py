@@ -1,0 +1,87 @@
+"""The watch over a child from outside: its memory, its progress, and the grace after a cancel."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import msgspec
+import psutil
+
+from workbench.records import Failure
+
+__all__ = ["Limits", "Watch"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The bounds of a task.
+
+    Attributes
+    ----------
+    memory_bytes : int, optional
+        The resident memory at which the child is killed. ``None``: nine tenths of what the machine has
+        free when the task starts.
+    stall_secs : float
+        How long a task that is not paused may go without progress before it is killed.
+    cancel_secs : float
+        How long a cancelled task may take to put its results away before it is killed.
+
+    """
+
+    memory_bytes: int | None = None
+    stall_secs: float = 600.0
+    cancel_secs: float = 30.0
+
+
+class Watch:
+    """
+    Watches the process `pid` while it works on one task.
+
+    Attributes
+    ----------
+    rss_bytes, peak_bytes : int
+        The resident memory of the process when last seen, and the most that was seen.
+
+    """
+
+    def __init__(self, pid: int | None, limits: Limits) -> None:
+        self._limits = limits
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.Error):  # Gone: the worker notices
+            self._process = None if pid is None else psutil.Process(pid)
+        self._last_progress = time.monotonic()
+        self.rss_bytes = self.peak_bytes = 0
+        self._measure()
+        free = psutil.virtual_memory().available + self.rss_bytes
+        self._memory_bytes = limits.memory_bytes if limits.memory_bytes is not None else int(free * 0.9)
+
+    def note_progress(self) -> None:
+        """Note that the task has come further."""
+        self._last_progress = time.monotonic()
+
+    def find_breach(self, cancelled_at: float | None, *, is_paused: bool) -> Failure | None:
+        """Return why the process must be killed now, or ``None``."""
+        self._measure()
+        now = time.monotonic()
+        if self.rss_bytes > self._memory_bytes:
+            held, limit = f"{self.rss_bytes / 1e6:,.0f} MB", f"{self._memory_bytes / 1e6:,.0f} MB"
+            return Failure(kind="memory", message=f"killed: it held {held}, more than its limit of {limit}")
+        if cancelled_at is not None:
+            secs = self._limits.cancel_secs
+            if now - cancelled_at <= secs:
+                return None
+            return Failure(kind="cancel", message=f"killed: no answer to a cancel for {secs:g} s; no results")
+        if is_paused:
+            self._last_progress = now
+        elif now - self._last_progress > self._limits.stall_secs:
+            secs = self._limits.stall_secs
+            return Failure(kind="stalled", message=f"killed: no progress for {secs:g} s")
+        return None
+
+    def _measure(self) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(psutil.Error):  # Gone: the worker notices
+            self.rss_bytes = self._process.memory_info().rss
+            self.peak_bytes = max(self.peak_bytes, self.rss_bytes)
