@@ -3,7 +3,8 @@
 ENV := .venv
 BIN := $(ENV)/bin
 STAMP := $(ENV)/.complete
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# The report is a notebook about a run: `workbench demo` and `workbench batch` execute it, and so do their tests.
+NOTEBOOKS := $(filter-out notebooks/backtest_report.ipynb,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := env
 .PHONY: env demo test lab bench lock clean distclean help

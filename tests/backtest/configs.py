@@ -20,7 +20,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 BID = "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL"
 ASK = "GBP/USD.SIM-1-MINUTE-ASK-EXTERNAL"
-THREE_DAYS = {"start": "2012-02-01", "end": "2012-02-03T12:00:00Z"}
+TWO_DAYS = {"start": "2012-02-01", "end": "2012-02-02T06:00:00Z"}
 HALF_A_DAY = {"start": "2012-02-01", "end": "2012-02-01T12:00:00Z"}
 
 

@@ -38,6 +38,10 @@ class RawProcess:
             )
         self._found: list[dict[str, Any]] | None = None
 
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
     def read(self, index: int = 0) -> dict[str, Any]:
         if self._found is None:
             assert self._process.wait(timeout=200) == 0, self._error.read_text()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def run_raw(text: str) -> dict[str, Any]:
     (engine,) = node.get_engines()
     fills: list[Any] = []
     engine.kernel.msgbus.subscribe(topic="events.fills.*", handler=fills.append)
+    began = time.monotonic()
     (result,) = node.run()
     cache = engine.cache
     positions = [*cache.position_snapshots(), *cache.positions()]
@@ -57,6 +59,7 @@ def run_raw(text: str) -> dict[str, Any]:
         "summary": result.summary,
         "total_positions": result.total_positions,
         "total_orders": result.total_orders,
+        "secs": time.monotonic() - began,
         "iterations": result.iterations,
         "backtest_end": result.backtest_end,
     }

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from nautilus_trader.backtest.config import BacktestRunConfig, ImportableLatencyModelConfig
 
-from tests.backtest.configs import ASK, BID, HALF_A_DAY, THREE_DAYS, ema_cross, fx_config, strategy
+from tests.backtest.configs import ASK, BID, HALF_A_DAY, TWO_DAYS, ema_cross, fx_config, strategy
 from tests.backtest.raw import RawProcess, assert_equals_raw, read_fills
 from workbench.backtest.configuration import build_fill_model
 from workbench.backtest.run import Run, run_backtest
@@ -29,13 +29,13 @@ _SLIPPING = {"fill_model": build_fill_model(), "liquidity_consumption": True}
 def _cases(catalog: Path) -> dict[str, BacktestRunConfig]:
     brackets = strategy("Brackets")
     return {
-        "ema netting": fx_config(catalog, ema_cross(2, 3), **THREE_DAYS),
-        "ema hedging": fx_config(catalog, ema_cross(2, 3), oms="HEDGING", **THREE_DAYS),
+        "ema netting": fx_config(catalog, ema_cross(2, 3), **TWO_DAYS),
+        "ema hedging": fx_config(catalog, ema_cross(2, 3), oms="HEDGING", **TWO_DAYS),
         "slipping": fx_config(catalog, ema_cross(2, 3), venue=_SLIPPING, **HALF_A_DAY),
-        "brackets netting": fx_config(catalog, brackets, **THREE_DAYS),
-        "brackets hedging": fx_config(catalog, brackets, oms="HEDGING", **THREE_DAYS),
+        "brackets netting": fx_config(catalog, brackets, **TWO_DAYS),
+        "brackets hedging": fx_config(catalog, brackets, oms="HEDGING", **TWO_DAYS),
         "two strategies": fx_config(
-            catalog, ema_cross(order_id_tag="1"), strategy("Brackets", order_id_tag="2")
+            catalog, ema_cross(order_id_tag="1"), strategy("Brackets", order_id_tag="2"), **HALF_A_DAY
         ),
         "latency": fx_config(catalog, ema_cross(2, 3), venue={"latency_model": _LATENCY}, **_ONE_HOUR),
         "clockwork": fx_config(catalog, strategy("Clockwork"), **HALF_A_DAY),
@@ -64,11 +64,14 @@ def raws(gbpusd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raw
     """Return what raw nautilus makes of every case; the month's runs in processes of their own."""
     base = tmp_path_factory.mktemp("raw")
     cases = list(_cases(gbpusd).values())
-    yield {
+    processes = {
         "cases": RawProcess(base / "cases", cases),
         "NETTING": RawProcess(base / "netting", [fx_config(gbpusd)]),
         "HEDGING": RawProcess(base / "hedging", [fx_config(gbpusd, oms="HEDGING")]),
     }
+    yield processes
+    for process in processes.values():
+        process.close()
 
 
 @pytest.mark.data

@@ -10,6 +10,7 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from workbench.catalog.content import hash_file
 from workbench.catalog.coverage import check_file, find_files, list_datasets, show_dataset
 from workbench.catalog.importer import ImportConfig, import_file
 from workbench.catalog.ledger import LEDGER, content_hash
@@ -199,3 +200,24 @@ def test_ledger_does_not_disturb_nautilus(filled: Path) -> None:
     assert len(store.quote_ticks()) == 20
     assert store.list_data_types() == ["currency_pair", "quote_tick"]
     assert len(store.get_intervals(QuoteTick, "GBP/USD.FXCM")) == 2
+
+
+def test_ledger_knows_a_file_of_the_same_size_with_other_contents(
+    filled: Path, tmp_path: Path, write_text: WriteText, gbpusd: Instrument, quotes: ImportConfig
+) -> None:
+    rows = [f"2012-02-01 00:00:0{i}Z,1.4,1.6" for i in range(10)]
+    path = write_text("timestamp,bid,ask\n" + "".join(f"{row}\n" for row in rows))
+    other = Path(import_file(path, tmp_path / "other", quotes, instrument=gbpusd).file)
+    file = min(directory(filled).iterdir())
+    known = content_hash([file], filled)
+    assert other.stat().st_size == file.stat().st_size
+    file.write_bytes(other.read_bytes())
+    assert content_hash([file], filled) != known
+
+
+def test_content_hash_differs_by_instrument_and_precision(filled: Path) -> None:
+    file = min(directory(filled).iterdir())
+    known = hash_file(file)
+    table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"price_precision": b"4"}), file)
+    assert hash_file(file) != known

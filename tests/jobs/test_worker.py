@@ -421,7 +421,7 @@ def test_run_edited_module_on_a_warm_worker_uses_the_new_source(
 
 def test_close_ends_the_child_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    descriptors = set(os.listdir("/proc/self/fd"))
+    descriptors = set(Path("/proc/self/fd").iterdir())
     threads = threading.active_count()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -441,7 +441,7 @@ def test_close_ends_the_child_and_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert is_gone(last)
     assert not (_children() & {pid, last})
     assert list(tmp_path.iterdir()) == []
-    assert set(os.listdir("/proc/self/fd")) == descriptors
+    assert set(Path("/proc/self/fd").iterdir()) == descriptors
     assert threading.active_count() == threads
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -294,17 +296,48 @@ def test_chart_damaged_data_says_so_in_place(browser: Any, equity: pd.DataFrame,
         assert "could not be drawn" in page.locator(".wb-chart").inner_text()
 
 
-def test_exported_notebook_with_foreign_references_asks_for_nothing(browser: Any, tmp_path: Path) -> None:
-    foreign = '<img src="https://example.org/a.png"><script src="https://example.org/a.js"></script>'
-    path = tmp_path / "a.html"
-    path.write_text(
-        build_notebook_html(nbformat.v4.new_notebook(cells=[_cell(foreign)]), title="T"), encoding="utf-8"
-    )
-    with _open(browser, path) as page:
-        page.wait_for_load_state("load")
-        refused = [text for text in page.wrong if "Content Security Policy" in text]
-        assert len(refused) == 2
-        assert page.asked == []
+@pytest.fixture
+def foreign_host() -> Iterator[tuple[str, list[str]]]:
+    """Stand in for the outside: an address, and what it was really asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_exported_notebook_with_foreign_references_asks_for_nothing(
+    browser: Any, tmp_path: Path, foreign_host: tuple[str, list[str]]
+) -> None:
+    # Playwright reports a request that the policy refuses as well; the host sees only those that leave the page.
+    host, asked = foreign_host
+    html = f'<img src="{host}/a.png" alt="a"><script src="{host}/a.js"></script><script>fetch("{host}/b")</script>'
+    page_html = build_notebook_html(nbformat.v4.new_notebook(cells=[_cell(html)]), title="T")
+    open_path, closed_path = tmp_path / "open.html", tmp_path / "closed.html"
+    closed_path.write_text(page_html, encoding="utf-8")
+    open_path.write_text(page_html.replace("Content-Security-Policy", "Nothing"), encoding="utf-8")
+    with _open(browser, closed_path) as page:
+        page.wait_for_load_state("networkidle")
+        assert len([text for text in page.wrong if "Content Security Policy" in text]) >= 3
+    assert asked == []
+    with _open(browser, open_path) as page:
+        page.wait_for_load_state("networkidle")
+    assert {"/a.png", "/a.js"} <= set(
+        asked
+    )  # without the policy the host is asked: it would have been noticed
 
 
 def test_papermill_notebook_and_its_html_are_small_and_drawn_offline(

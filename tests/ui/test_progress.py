@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
+from workbench.errors import InputError
+from workbench.records import Progress
+from workbench.states import JobState
 from workbench.ui.progress import RunProgress
 
 
@@ -88,11 +92,29 @@ def test_run_progress_unknown_values_are_dashes_not_zeros() -> None:
     assert "100%" in handle.shown[0]
 
 
-def test_run_progress_failure_is_escaped() -> None:
+def test_run_progress_finish_leaves_the_end_and_ignores_late_updates() -> None:
+    progress, handle, clock = _progress()
+    progress.update(Progress(fraction=0.98, equity="1.5", currency="USD"))  # what a run really sends
+    progress.finish(JobState.COMPLETED)
+    clock.now = 9.0
+    progress.update(Progress(fraction=0.99))
+    assert len(handle.shown) == 2
+    assert "COMPLETED" in handle.shown[-1]
+    assert "100%" in handle.shown[-1]
+    assert "Interrupt the kernel" not in handle.shown[-1]
+
+
+def test_run_progress_failure_is_escaped_and_keeps_how_far_it_came() -> None:
     progress, handle, _ = _progress()
-    progress.update(Sample(state="FAILED"))
-    progress.fail("Traceback <module>")
+    progress.update(Sample(fraction=0.4))
+    progress.finish("FAILED", "Traceback <module>")
     assert "Traceback &lt;module&gt;" in handle.shown[-1]
+    assert "40%" in handle.shown[-1]
+
+
+def test_run_progress_finish_with_a_state_that_is_no_end_raises() -> None:
+    with pytest.raises(InputError, match="does not end as 'RUNNING'"):
+        _progress()[0].finish("RUNNING")
 
 
 def test_run_progress_updates_from_many_threads_lose_no_final_state() -> None:
@@ -103,7 +125,7 @@ def test_run_progress_updates_from_many_threads_lose_no_final_state() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    progress.update(replace(samples[0], state="COMPLETED"))
+    progress.finish("COMPLETED")
     assert "COMPLETED" in handle.shown[-1]
 
 
@@ -117,7 +139,7 @@ def sample(state, fraction):
 def work():
     for n in range(50):
         progress.update(sample("RUNNING", n / 50))
-    progress.update(sample("COMPLETED", 1.0))
+    progress.finish("COMPLETED")
 """
 
 

@@ -178,6 +178,9 @@ class _Capture:
             self._refuse_beside(name, str(module))
             alias = "" if value.__name__ == name else f" as {name}"
             self._imports[f"from {module} import {value.__name__}{alias}"] = None
+        elif (statement := _find_import(name, value)) is not None:
+            self._refuse_beside(name, statement.split()[1])
+            self._imports[statement] = None
         elif (text := _write_constant(value)) is not None:
             if "Decimal(" in text:
                 self._imports["from decimal import Decimal"] = None
@@ -240,6 +243,37 @@ def _find_definition(name: str, value: Any) -> tuple[ast.AST, str]:
     )
 
 
+def _find_import(name: str, value: Any) -> str | None:
+    """
+    Return the ``from`` statement of a cell that bound `name` to `value`.
+
+    A value that does not know where it comes from, such as a type alias or a constant, is found by the
+    statement that imported it.
+    """
+    for filename in _cells():
+        try:
+            tree = ast.parse("".join(linecache.getlines(filename)))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ImportFrom) or node.level or node.module is None:
+                continue
+            for alias in node.names:
+                bound = getattr(sys.modules.get(node.module), alias.name, None)
+                if (alias.asname or alias.name) == name and bound is value:
+                    suffix = "" if alias.asname is None else f" as {alias.asname}"
+                    return f"from {node.module} import {alias.name}{suffix}"
+    return None
+
+
+def _cells() -> Iterator[str]:
+    """Yield the file names under which cells are kept, the newest first, then the script if there is one."""
+    yield from reversed([f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")])
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    if main:
+        yield main
+
+
 def _filenames(value: Any) -> Iterator[str]:
     """Yield where `value` may have been defined; a class knows it only through its functions."""
     functions = [value] if isinstance(value, types.FunctionType) else list(vars(value).values())
@@ -248,11 +282,8 @@ def _filenames(value: Any) -> Iterator[str]:
         code = getattr(function, "__code__", None)
         if code is not None and getattr(function, "__module__", None) == value.__module__:
             yield code.co_filename
-    # A class without functions, such as a config: look through the cells, the newest first.
-    yield from reversed([f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")])
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    if main:
-        yield main
+    # A class without functions, such as a config: look through the cells.
+    yield from _cells()
 
 
 def _find_globals(node: ast.AST, text: str) -> set[str]:

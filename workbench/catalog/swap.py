@@ -56,7 +56,7 @@ def swap_files(directory: Path, temporary: str, new: str, old: list[str]) -> Non
             os.fsync(file.fileno())
         (directory / temporary).replace(directory / _STAGED)
         draft.replace(directory / INTENT)
-    except ZeroDivisionError:
+    except BaseException:
         draft.unlink(missing_ok=True)
         (directory / _STAGED).unlink(missing_ok=True)
         raise

@@ -165,6 +165,7 @@ def _write_config(catalog: Path, instrument_id: str, specs: tuple[str, ...], tra
     from nautilus_trader.model.instruments import Equity
 
     from workbench.backtest.configuration import build_run_config
+    from workbench.backtest.datasets import check_run_data
     from workbench.backtest.prices import load_config_prices
     from workbench.backtest.sources import build_strategy_config
     from workbench.catalog.definitions import find_instruments
@@ -194,6 +195,7 @@ def _write_config(catalog: Path, instrument_id: str, specs: tuple[str, ...], tra
         starting_balance=f"{_BALANCE} {instrument.get_cost_currency().code}",
         account_type="CASH" if isinstance(instrument, Equity) else "MARGIN",
     )
+    check_run_data(config)
     path = catalog.parent / "demo-config.json"
     path.write_bytes(msgspec.json.format(config.json(), indent=2) + b"\n")
     return path

@@ -11,6 +11,8 @@ from decimal import Decimal
 from html import escape
 from typing import Any, Protocol
 
+from workbench.errors import InputError
+from workbench.states import JobState
 from workbench.ui.cards import build_card
 from workbench.ui.formats import UNKNOWN, format_bytes, format_decimal, format_duration, format_time
 from workbench.ui.view import View
@@ -18,7 +20,7 @@ from workbench.ui.view import View
 __all__ = ["RunControl", "RunProgress", "RunSample"]
 
 _LEAST_GAP_SECS = 0.1  # at most 10 updates a second
-_FINISHED = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
+_FINISHED = frozenset(str(state) for state in JobState if state.is_finished)
 _BAR = {"COMPLETED": "ok", "PAUSED": "warn", "CANCELLED": "warn", "FAILED": "bad"}
 
 
@@ -27,7 +29,7 @@ class RunSample(Protocol):
 
     @property
     def state(self) -> str:
-        """STARTING, RUNNING, PAUSED, COMPLETED, CANCELLED or FAILED."""
+        """A `JobState`: RUNNING or PAUSED, or how the run ended."""
 
     @property
     def fraction(self) -> float:
@@ -102,7 +104,8 @@ class RunProgress(View):
     --------
     >>> progress = RunProgress("EMACross GBP/USD")  # doctest: +SKIP
     >>> progress.show()  # doctest: +SKIP
-    >>> result = run_backtest(config, on_progress=progress.update)  # doctest: +SKIP
+    >>> run = start_backtest(config, on_progress=progress.update).wait()  # doctest: +SKIP
+    >>> progress.finish(run.manifest["state"])  # doctest: +SKIP
 
     """
 
@@ -119,6 +122,7 @@ class RunProgress(View):
         self._lock = threading.RLock()
         self._sample: RunSample | None = None
         self._message = ""
+        self._end = ""
         self._shown_at: float | None = None
         self._handle: Any = None
         self._panel: _Panel | None = None
@@ -126,11 +130,8 @@ class RunProgress(View):
 
     def __repr__(self) -> str:
         sample = self._sample
-        return (
-            "RunProgress(waiting)"
-            if sample is None
-            else f"RunProgress({sample.state}, {sample.fraction:.0%})"
-        )
+        share = "" if sample is None else f", {sample.fraction:.0%}"
+        return f"RunProgress({self._state}{share})"
 
     def _ipython_display_(self) -> None:
         self.show()
@@ -157,19 +158,40 @@ class RunProgress(View):
         Parameters
         ----------
         progress : RunSample
-            The run's progress.
+            The run's progress. Ignored once the run has finished: a late one from another thread.
 
         """
         with self._lock:
+            if self._is_finished():
+                return
             self._sample = progress
             now = self._clock()
             is_due = self._shown_at is None or now - self._shown_at >= _LEAST_GAP_SECS
             if is_due or progress.state != self._published_state:
                 self._publish(now)
 
-    def fail(self, message: str) -> None:
-        """Show why the run failed, beside its last state."""
-        self._say(message)
+    def finish(self, state: str, message: str = "") -> None:
+        """
+        Show how the run ended, and leave that as the output's last state.
+
+        Parameters
+        ----------
+        state : str
+            COMPLETED, CANCELLED or FAILED.
+        message : str, optional
+            Why, where it failed.
+
+        Raises
+        ------
+        InputError
+            If `state` is not one in which a run has ended.
+
+        """
+        if state not in _FINISHED:
+            raise InputError(f"a run does not end as {state!r}", expected=", ".join(sorted(_FINISHED)))
+        with self._lock:
+            self._end = str(state)
+            self._say(message)
 
     def _say(self, message: str) -> None:
         with self._lock:
@@ -177,11 +199,15 @@ class RunProgress(View):
             self._publish(self._clock())
 
     def _is_finished(self) -> bool:
-        return self._sample is not None and self._sample.state in _FINISHED
+        return self._state in _FINISHED
+
+    @property
+    def _state(self) -> str:
+        return self._end or str(JobState.PENDING if self._sample is None else self._sample.state)
 
     def _publish(self, now: float) -> None:
         self._shown_at = now
-        self._published_state = "" if self._sample is None else self._sample.state
+        self._published_state = self._state
         if self._panel is not None:
             self._panel.set_html(self.to_html())
             if not self._is_finished():
@@ -195,11 +221,13 @@ class RunProgress(View):
 
     def build_html(self) -> str:
         """Return the state as a card."""
-        sample = self._sample
-        if sample is None:
-            state, fraction, kpis = "STARTING", 0.0, ""
-        else:
-            state, fraction, kpis = sample.state, min(max(sample.fraction, 0.0), 1.0), _build_kpis(sample)
+        sample, state = self._sample, self._state
+        fraction, kpis = 0.0, ""
+        if sample is not None:
+            fraction = min(max(sample.fraction, 0.0), 1.0)
+            kpis = _build_kpis(sample, is_over=state in _FINISHED)
+        if state == JobState.COMPLETED:
+            fraction = 1.0
         kind = _BAR.get(state, "")
         colour = {"ok": "up", "": "mute"}.get(kind, kind)
         badge = f"<span class='{colour}'>{escape(state)}</span>"
@@ -215,11 +243,10 @@ class RunProgress(View):
         return build_card(self._title or "Backtest", body, right=f"{fraction:.0%}", state=badge)
 
 
-def _build_kpis(sample: RunSample) -> str:
+def _build_kpis(sample: RunSample, *, is_over: bool) -> str:
     equity = UNKNOWN
     if sample.equity is not None:
         equity = f"{format_decimal(Decimal(sample.equity), 2)} {sample.currency}"
-    is_over = sample.state in _FINISHED
     values = {
         "Simulated time, UTC": format_time(sample.simulated_ts_ns),
         "Events": f"{sample.events:,}",
