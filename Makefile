@@ -29,7 +29,7 @@ endif
 	$(BIN)/python -m pytest -n 2
 
 lab: env  ## open JupyterLab on the quickstart notebook (LAB_ARGS are passed on)
-	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/jupyter lab $(LAB_ARGS) notebooks/01_quickstart.ipynb
+	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench lab $(LAB_ARGS)
 
 bench: env  ## run the benchmarks (long; BENCH_ARGS=--quick for a first look)
 	$(BIN)/python benchmarks/run_all.py $(BENCH_ARGS)

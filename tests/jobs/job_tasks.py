@@ -33,6 +33,10 @@ def echo(spec: Spec, control: Control) -> Spec:
     return {**spec, "pid": os.getpid()}
 
 
+def show_a_set(spec: Spec, control: Control) -> Spec:
+    return {"order": list({f"O-{i}" for i in range(100)})}
+
+
 def count_calls(spec: Spec, control: Control) -> Spec:
     global CALLS
     CALLS += 1

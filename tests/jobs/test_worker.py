@@ -278,6 +278,12 @@ def test_cancel_ends_a_pause(usable: Worker) -> None:
     assert (outcome.state, outcome.result) == (JobState.CANCELLED, {"steps": 1})
 
 
+def test_run_sets_have_one_order_in_every_process(usable: Worker) -> None:
+    with Worker() as fresh:
+        orders = [one.run("job_tasks:show_a_set", {}).result["order"] for one in (usable, fresh)]
+    assert orders[0] == orders[1]
+
+
 def test_recycle_runs_the_task_in_a_fresh_process(usable: Worker) -> None:
     pids = [usable.run("job_tasks:want_a_fresh_process", {}).result["pid"] for _ in range(3)]
     assert len(set(pids)) == 3

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
-from playwright.sync_api import Request, sync_playwright
+from playwright.sync_api import Browser, Request
 
-from tests.cli.conftest import Cli, cli, workspace  # noqa: F401 - fixtures
+from tests.cli.conftest import Cli, build_environment, cli, workspace  # noqa: F401 - fixtures
 from workbench.backtest.run import Run, load_run
+from workbench.cli.main import cli as root
 from workbench.states import JobState
 
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CHARTS_READY = """() => {
   const charts = [...document.querySelectorAll('.wb-chart')];
   return charts.length >= 2 && charts.every(c => c.dataset.ready);
 }"""
 MAX_BYTES = 1_500_000
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +69,7 @@ def test_demo_notebook_keeps_no_error(demo: subprocess.CompletedProcess[str]) ->
 
 @pytest.mark.browser
 def test_demo_report_shows_the_stored_numbers_without_a_network(
-    demo: subprocess.CompletedProcess[str], run: Run, chromium: str
+    demo: subprocess.CompletedProcess[str], run: Run, browser: Browser
 ) -> None:
     requests: list[str] = []
     problems: list[str] = []
@@ -83,15 +78,15 @@ def test_demo_report_shows_the_stored_numbers_without_a_network(
         if not request.url.startswith(("file:", "data:", "blob:")):
             requests.append(request.url)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    try:
         page.on("request", note)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(find(demo, "report").as_uri())
         page.wait_for_function(CHARTS_READY)
         text = page.inner_text("body")
-        browser.close()
+    finally:
+        page.close()
     assert requests == []
     assert problems == []
     headline = run.metrics["headline"]
@@ -135,3 +130,42 @@ def test_demo_bids_alone_are_refused(cli: Cli, test_data: Path) -> None:  # noqa
     assert result.returncode == 2
     assert "ASK" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_readme_python_runs_after_the_demo(
+    demo: subprocess.CompletedProcess[str],
+    workspace: Path,  # noqa: F811
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        result = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=workspace,
+            env=build_environment(workspace),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert "'unit': '%'" in result.stdout
+
+
+def test_readme_commands_exist() -> None:
+    text = README.read_text().replace("\\\n", " ")
+    lines = re.findall(
+        r"^(?:    |.*`)workbench ((?:data|backtest|batch|demo|lab)\b[^`\n#]*)", text, re.MULTILINE
+    )
+    assert len(lines) >= 6
+    for line in lines:
+        words = shlex.split(line)
+        command: click.Command = root
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None, line
+            command = found
+        known = {
+            name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert {word for word in words if word.startswith("--")} <= known, line

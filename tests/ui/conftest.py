@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,6 @@ from workbench.analysis.metrics import build_headline
 from workbench.ui.report import RunView
 
 INSTRUMENT = "GBP/USD.SIM"
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 CONFIG: dict[str, Any] = {
     "engine": {
         "strategies": [
@@ -172,13 +168,3 @@ def equity() -> pd.DataFrame:
     ts = pd.date_range("2012-01-30", periods=6, freq="12h", tz="UTC")
     values = [Decimal(n) for n in ("1000", "1010", "990", "1100", "1045", "1080")]
     return pd.DataFrame({"ts": ts, "equity": values})
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield instance
-        instance.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import hashlib
 import importlib.metadata
 import inspect
 import linecache
 import math
+import os
 import symtable
 import sys
 import tokenize
@@ -20,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.errors import ConfigError, NotFoundError
+from workbench.errors import ConfigError, NotFoundError, RunError
 
 __all__ = ["MODULE_PREFIX", "SourceModule", "capture_class", "capture_file"]
 
@@ -69,13 +71,27 @@ class SourceModule(msgspec.Struct, frozen=True):
         return module
 
     def write(self, directory: Path) -> Path:
-        """Write the module into `directory` and return its path; the same content is written once."""
-        directory.mkdir(parents=True, exist_ok=True)
+        """
+        Write the module into `directory` and return its path; the same content is written once.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+
+        """
         path = directory / f"{self.name}.py"
-        if not path.exists():
-            temporary = path.with_suffix(f".{id(self)}.tmp")
-            temporary.write_bytes(self.text.encode())
-            temporary.replace(path)
+        content = self.text.encode()
+        temporary = path.with_suffix(f".{os.getpid()}-{id(self)}.tmp")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if not (path.is_file() and path.read_bytes() == content):  # One that was changed is put right
+                temporary.write_bytes(content)
+                temporary.replace(path)
+        except OSError as e:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise RunError(f"{path} cannot be written: {e.strerror}", advice="free some space") from e
         return path
 
 
@@ -161,7 +177,7 @@ class _Capture:
         self._open.add(name)
         node, text = _find_definition(value.__name__, value)
         for used in sorted(_find_globals(node, text)):
-            if used in self._namespace and not hasattr(builtins, used):
+            if used in self._namespace and not _is_builtin(used, self._namespace[used]):
                 self._add_name(used, self._namespace[used], node)
         if name != value.__name__:  # Used under another name
             self.add_object(value.__name__, value)
@@ -267,9 +283,15 @@ def _find_import(name: str, value: Any) -> str | None:
 
 
 def _cells() -> Iterator[str]:
-    """Yield the file names under which cells are kept, the newest first, then the script if there is one."""
-    yield from reversed([f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")])
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    """Yield the file names under which cells are kept, the last run first, then the script if there is one."""
+    main = sys.modules.get("__main__")
+    # A cell that is run again keeps its file name and its place in the cache: the history tells the order.
+    ran = {text.strip(): i for i, text in enumerate(getattr(main, "In", ()))}
+    names = [f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")]
+    yield from sorted(
+        reversed(names), key=lambda f: ran.get("".join(linecache.getlines(f)).strip(), -1), reverse=True
+    )
+    main = getattr(main, "__file__", None)
     if main:
         yield main
 
@@ -340,6 +362,15 @@ def _is_importable(value: Any, module: str | None) -> bool:
         and module != "__main__"
         and getattr(sys.modules.get(module), name, None) is value
     )
+
+
+def _is_builtin(name: str, value: Any) -> bool:
+    """Return whether `name` means what it means everywhere, and not something that the notebook put there."""
+    if not hasattr(builtins, name):
+        return False
+    # IPython has its own `open`, `exit` and `quit`.
+    module = str(getattr(value, "__module__", None) or type(value).__module__)
+    return value is getattr(builtins, name) or module.partition(".")[0] in ("IPython", "ipykernel", "_io")
 
 
 def _write_constant(value: Any) -> str | None:

@@ -17,6 +17,8 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import price_type_to_str
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from workbench.catalog.content import hash_file
+from workbench.catalog.ledger import content_hash
 from workbench.errors import CatalogError, ConfigError, NotFoundError
 
 __all__ = ["Dataset", "check_run_data", "choose_chunk_size", "find_run_data", "hash_data"]
@@ -88,15 +90,25 @@ def find_run_data(config: BacktestRunConfig) -> Dataset:
 
 def hash_data(config: BacktestRunConfig, dataset: Dataset) -> str:
     """
-    Return the SHA-256 over the content of the data files, the range and the instrument definitions.
+    Return the SHA-256 over the rows of the data files, the range and the instrument definitions.
 
-    Files of our own writer hold the hash of their content in the footer; of others all bytes are read.
+    The same rows give the same hash, wherever the catalogs lie.
+
+    Raises
+    ------
+    CatalogError
+        If a file is missing or damaged.
+
     """
-    lines = {f"{path.parent.name}/{path.name}:{_hash_file(path)}" for path in dataset.files}
-    for path in sorted({data.catalog_path for data in config.data}):
-        (data, *_) = (d for d in config.data if d.catalog_path == path)
-        for instrument in _open(data).instruments(instrument_ids=dataset.instruments):
-            lines.add(json.dumps(type(instrument).to_dict(instrument), sort_keys=True, default=str))
+    lines = []
+    catalogs: dict[Path, list[BacktestDataConfig]] = {}
+    for data in config.data:
+        catalogs.setdefault(Path(data.catalog_path).resolve(), []).append(data)
+    for catalog, entries in catalogs.items():
+        mine = find_run_data(msgspec.structs.replace(config, data=entries))
+        lines.append(_hash_files(mine.files, catalog))
+        for instrument in _open(entries[0]).instruments(instrument_ids=mine.instruments):
+            lines.append(json.dumps(type(instrument).to_dict(instrument), sort_keys=True, default=str))
     digest = hashlib.sha256("\n".join(sorted(lines)).encode())
     digest.update(f"\n{dataset.start_ns}-{dataset.end_ns}:{dataset.rows}".encode())
     return digest.hexdigest()
@@ -126,13 +138,11 @@ def _check_fillable(config: BacktestRunConfig) -> None:
             )
 
 
-def _hash_file(path: Path) -> str:
-    metadata = pq.read_metadata(path).metadata or {}
-    content = metadata.get(b"workbench.content_sha256")
-    if content is not None:
-        return str(content, "ascii")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hash_files(files: list[Path], catalog: Path) -> str:
+    try:
+        return content_hash(files, catalog)
+    except ValueError:  # A link leads out of the catalog, so its ledger cannot know the files
+        return hashlib.sha256("".join(hash_file(file) for file in files).encode()).hexdigest()
 
 
 def _open(data: BacktestDataConfig) -> ParquetDataCatalog:
@@ -206,7 +216,7 @@ def _find_rows(
     for identifier in identifiers:
         mine = catalog.filter_files(kind, every, identifiers=[identifier])
         if not mine:
-            have = sorted({Path(f).parent.name for f in every})
+            have = sorted({_name_content(Path(f"/{f.removeprefix('/')}")) for f in every})
             raise NotFoundError(
                 f"the catalog {data.catalog_path} holds no {kind.__name__} data of {identifier}",
                 expected=f"one of {', '.join(have) or 'none'}",
@@ -228,6 +238,16 @@ def _find_rows(
             )
         rows += total
     return Dataset(files, rows, first, last, names)
+
+
+def _name_content(path: Path) -> str:
+    """Return the bar type or instrument id in the file; its directory's name lacks what a path cannot hold."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (OSError, ValueError):  # Damaged, but not what was asked for
+        metadata = {}
+    name: bytes = metadata.get(b"bar_type") or metadata.get(b"instrument_id") or path.parent.name.encode()
+    return name.decode()
 
 
 def _count(path: Path, low: int | None, high: int | None) -> tuple[int, int, int, tuple[int, int]]:

@@ -43,17 +43,17 @@ class ProcessLog:
             if is_logging_initialized():
                 raise RecycleError("somebody else has set up nautilus's logger in this process")
             directory = Path(tempfile.mkdtemp(prefix="workbench-log-"))
-            ProcessLog._path = directory / f"nautilus-{os.getpid()}.jsonl"
-            ProcessLog._levels = levels
+            path = directory / f"nautilus-{os.getpid()}.jsonl"
             ProcessLog._guard = init_logging(
                 level_stdout=log_level_from_str("OFF"),
                 level_file=log_level_from_str(levels[0]),
                 directory=str(directory),
-                file_name=ProcessLog._path.stem,
+                file_name=path.stem,
                 file_format="json",
                 component_levels=levels[1] or None,
                 fileout_sync_on_flush=False,
             )
+            ProcessLog._path, ProcessLog._levels = path, levels
         elif ProcessLog._levels != levels:
             raise RecycleError(f"the log levels are {ProcessLog._levels}, the run wants {levels}")
         self._start = self._size()

@@ -17,7 +17,7 @@ from workbench.backtest.configuration import parse_run_config
 from workbench.backtest.datasets import find_run_data
 from workbench.backtest.run import Run
 from workbench.catalog.prices import decode_ticks
-from workbench.errors import ConfigError, InputError
+from workbench.errors import CatalogError, ConfigError, InputError
 
 __all__ = ["load_config_prices", "load_prices"]
 
@@ -43,7 +43,7 @@ def load_prices(run: Run, *, max_bars: int = 2_000) -> dict[str, pd.DataFrame]:
     -------
     dict[str, pandas.DataFrame]
         By instrument id: ``ts`` (the last stamp in the bar, UTC), ``open``, ``high``, ``low``, ``close``
-        (float64, for charts only). Empty if the catalog is not there any more.
+        (float64, for charts only). An instrument whose data cannot be read any more is left out.
 
     """
     return load_config_prices(parse_run_config(msgspec.json.encode(run.config)), max_bars=max_bars)
@@ -60,7 +60,10 @@ def load_config_prices(config: BacktestRunConfig, *, max_bars: int = 2_000) -> d
             one = _only(data, kind, identifiers)
             try:
                 dataset = find_run_data(msgspec.structs.replace(config, data=[one]))
-            except InputError:  # The catalog has moved or changed since: the run stays readable
+            except (
+                InputError,
+                CatalogError,
+            ):  # It has moved, changed or broken since: the run stays readable
                 continue
             prices[instrument_id] = _merge(dataset.files, kind, dataset.start_ns, dataset.end_ns, max_bars)
     return prices

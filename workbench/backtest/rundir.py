@@ -123,7 +123,7 @@ class RunDirectory:
             )
         try:
             return msgspec.json.decode(path.read_bytes(), type=RunRecord)
-        except msgspec.MsgspecError as e:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as e:
             raise RunError(f"{path} is damaged: {e}", advice="run the backtest again") from e
 
     def read_json(self, name: str) -> dict[str, Any]:

@@ -122,8 +122,13 @@ def build_orders(cache: Cache) -> pa.Table:
         ("ts_init", _TIME, lambda o: o.ts_init),
         ("ts_last", _TIME, lambda o: o.ts_last),
     ]
-    orders = sorted(cache.orders(), key=lambda o: (o.ts_init, str(o.client_order_id)))
-    return _build(columns, orders)
+    return _build(columns, sorted(cache.orders(), key=_created))
+
+
+def _created(order: Order) -> tuple[int, int, str]:
+    """Return when the order was made; of equal times, ids that count up."""
+    name: str = order.client_order_id.value
+    return order.ts_init, len(name), name
 
 
 def build_fills(fills: list[FillSample], cache: Cache) -> pa.Table:

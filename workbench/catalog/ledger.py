@@ -22,9 +22,11 @@ __all__ = [
     "LEDGER",
     "LedgerEntry",
     "content_hash",
+    "hash_footer",
     "ledger_path",
     "load_entry",
     "remove_entry",
+    "write_atomically",
     "write_entry",
 ]
 

@@ -187,6 +187,9 @@ class Worker:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         stacks, stacks_end = os.pipe()
+        # Sets iterate in the same order in every child. Nautilus walks sets of ids in places: with Python's
+        # random hashes, a run with several open reduce-only orders differs from process to process.
+        environment = {**os.environ, "TMPDIR": self._scratch.name, "PYTHONHASHSEED": "0"}
         arguments = [str(theirs.fileno()), str(stacks_end), self._scratch.name]
         try:
             with self._stderr.open("wb") as errors:
@@ -196,7 +199,7 @@ class Worker:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
-                    env={**os.environ, "TMPDIR": self._scratch.name},
+                    env=environment,
                     start_new_session=True,
                 )
         except OSError as e:

@@ -1,0 +1,535 @@
+"""A run from outside: its end, its control, its failures, and the worker after each of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import psutil
+import pytest
+from nautilus_trader.config import LoggingConfig
+
+from tests.backtest.configs import HALF_A_DAY, TWO_DAYS, ema_cross, fx_config, strategy
+from tests.backtest.raw import read_fills
+from workbench.backtest.run import Run, load_run, run_backtest, start_backtest
+from workbench.errors import ConfigError, InputError, NotFoundError, RunError
+from workbench.jobs.worker import Limits, Worker
+from workbench.records import Progress
+from workbench.states import JobState
+
+pytestmark = pytest.mark.data
+
+
+def _tables(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Return everything that a run kept, without what differs from run to run."""
+    found = {}
+    for name in ("equity", "orders", "fills", "positions", "accounts"):
+        frame = run.load_table(name)
+        found[name] = json.loads(frame.astype(str).to_json(orient="records"))
+    found["metrics"] = [run.metrics]
+    return found
+
+
+# -- PROGRESS -------------------------------------------------------------------------------------
+
+
+def test_progress_moves_forward_and_arrives(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    seen: list[Progress] = []
+    config = fx_config(gbpusd, strategy("Slow", secs=0.0005), **TWO_DAYS)
+    run = run_backtest(config, runs=runs, worker=worker, on_progress=seen.append)
+    assert seen[0].stage == "load"
+    running = [p for p in seen if p.stage == "run"]
+    assert len(running) >= 4
+    assert "save" in {p.stage for p in seen}
+    assert seen[-1].state == JobState.COMPLETED
+    assert seen[-1].fraction == 1.0
+    for field in ("fraction", "events", "simulated_ts_ns"):
+        values = [getattr(p, field) for p in running]
+        assert values == sorted(values), field
+    for p in running:
+        assert p.currency == "USD"
+        assert p.equity == "1000000"
+        assert p.events_per_sec > 0
+        assert p.eta_secs is not None
+        assert p.rss_bytes > 50_000_000
+        assert p.fraction == pytest.approx(p.events / run.record.events)
+
+
+def test_progress_callback_that_raises_does_not_cost_the_run(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    calls: list[Progress] = []
+
+    def fail(progress: Progress) -> None:
+        calls.append(progress)
+        raise ZeroDivisionError("a broken display")
+
+    config = fx_config(gbpusd, **HALF_A_DAY)
+    active = start_backtest(config, runs=runs, worker=worker, on_progress=fail)
+    with pytest.raises(ZeroDivisionError, match="a broken display") as caught:
+        active.wait()
+    assert str(active.path) in caught.value.__notes__[0]
+    assert len(calls) == 1
+    assert load_run(active.path).record.state == JobState.COMPLETED
+
+
+# -- PAUSE AND CANCEL -----------------------------------------------------------------------------
+
+
+class Steering:
+    """Does something to a run when its progress says so, and keeps what it saw."""
+
+    def __init__(self, when: Callable[[Progress], bool], do: Callable[[], None]) -> None:
+        self.when, self.do = when, do
+        self.seen: list[Progress] = []
+        self.happened = threading.Event()
+
+    def __call__(self, progress: Progress) -> None:
+        self.seen.append(progress)
+        if not self.happened.is_set() and self.when(progress):
+            self.happened.set()
+            self.do()
+
+
+def test_pause_holds_simulated_time_and_the_result_is_the_same(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    config = fx_config(gbpusd, ema_cross(2, 3), strategy("Slow", secs=0.0005, order_id_tag="9"), **TWO_DAYS)
+    plain = run_backtest(config, runs=runs, worker=worker)
+    paused = threading.Event()
+    steering = Steering(lambda p: p.stage == "run", lambda: active.pause())
+
+    def watch(progress: Progress) -> None:
+        steering(progress)
+        if progress.state == JobState.PAUSED:
+            paused.set()
+
+    active = start_backtest(config, runs=runs, worker=worker, on_progress=watch)
+    assert paused.wait(60)
+    held = active.progress
+    assert held.state == JobState.PAUSED
+    threading.Event().wait(0.6)
+    assert active.progress == held
+    assert active.is_active
+    active.resume()
+    run = active.wait(60)
+    assert run.record.state == JobState.COMPLETED
+    assert [p.state for p in steering.seen].count(JobState.PAUSED) == 1
+    assert _tables(run) == _tables(plain)
+
+
+def test_pause_before_the_run_has_loaded_holds_it(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    paused = threading.Event()
+
+    def watch(progress: Progress) -> None:
+        if progress.state == JobState.PAUSED:
+            paused.set()
+
+    with start_backtest(
+        fx_config(gbpusd, **HALF_A_DAY), runs=runs, worker=worker, on_progress=watch
+    ) as active:
+        active.pause()
+        assert paused.wait(60)
+        assert active.progress.events < 10
+        active.resume()
+        assert active.wait(60).record.state == JobState.COMPLETED
+
+
+def test_cancel_keeps_the_results_so_far(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    config = fx_config(gbpusd, ema_cross(2, 3), strategy("Slow", secs=0.002, order_id_tag="9"), **TWO_DAYS)
+    steering = Steering(lambda p: p.events > 200, lambda: active.cancel())
+    active = start_backtest(config, runs=runs, worker=worker, on_progress=steering)
+    run = active.wait(60)
+    assert run.record.state == JobState.CANCELLED
+    assert run.record.failure is None
+    assert 200 < run.record.events < 3_000
+    assert steering.seen[-1].state == JobState.CANCELLED
+    assert run.verify() == []
+    equity, fills = run.load_table("equity"), run.load_table("fills")
+    assert len(equity) > 2
+    assert len(fills) > 2
+    assert run.record.fills == len(fills)
+    assert fills["ts_event"].max() <= equity["ts"].max()
+    run.raise_for_failure()
+
+
+def test_cancel_at_once_is_not_lost(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    active = start_backtest(fx_config(gbpusd), runs=runs, worker=worker)
+    active.cancel()
+    run = active.wait(60)
+    assert run.record.state == JobState.CANCELLED
+    assert run.record.events < 1_000
+
+
+def test_cancel_of_a_hanging_strategy_ends_it(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    config = fx_config(gbpusd, strategy("Trouble", kind="hang"), **HALF_A_DAY)
+    active = start_backtest(config, runs=runs, worker=worker, limits=Limits(cancel_secs=0.5))
+    active.cancel()
+    record = active.wait(60).record
+    assert record.state == JobState.CANCELLED
+
+
+def test_leaving_the_context_cancels(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    with start_backtest(fx_config(gbpusd, strategy("Slow", secs=0.01)), runs=runs, worker=worker) as active:
+        pass
+    assert not active.is_active
+    assert load_run(active.path).record.state == JobState.CANCELLED
+
+
+def test_wait_interrupted_cancels_keeps_and_raises(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    steering = Steering(lambda p: p.stage == "run", interrupt)
+    config = fx_config(gbpusd, strategy("Slow", secs=0.01))
+    active = start_backtest(config, runs=runs, worker=worker, on_progress=steering)
+    with pytest.raises(KeyboardInterrupt):
+        active.wait()
+    assert load_run(active.path).record.state == JobState.CANCELLED
+
+
+def test_wait_timeout_leaves_the_run_alone(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    with start_backtest(fx_config(gbpusd, strategy("Slow", secs=0.01)), runs=runs, worker=worker) as active:
+        with pytest.raises(TimeoutError, match="has not ended after"):
+            active.wait(0.05)
+        assert active.is_active
+
+
+# -- FAILURES -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "where"),
+    [
+        ("init", "RuntimeError: trouble in init", "in __init__"),
+        ("start", "RuntimeError: trouble in on_start", "in on_start"),
+        ("bar", "RuntimeError: trouble in on_bar", "in _do_bar"),
+        ("exit", "SystemExit: 3", "in _do_exit"),
+        ("stop", "RuntimeError: trouble in on_stop", "in on_stop"),
+    ],
+)
+def test_strategy_that_raises_fails_with_its_line(
+    gbpusd: Path, runs: Path, worker: Worker, kind: str, message: str, where: str
+) -> None:
+    config = fx_config(gbpusd, strategy("Trouble", kind=kind), **HALF_A_DAY)
+    with pytest.raises(RunError, match=r"log\.jsonl") as caught:
+        run_backtest(config, runs=runs, worker=worker)
+    (path,) = (p for p in runs.iterdir() if p.name != "_strategies")
+    run = load_run(path)
+    assert run.record.state == JobState.FAILED
+    assert run.record.failure is not None
+    assert run.record.failure.kind == "exception"
+    assert run.record.failure.message == message
+    assert where in run.record.failure.traceback
+    assert "bt_strategies.py" in run.record.failure.traceback
+    assert message in str(caught.value)
+    assert run.record.identity is not None
+    assert run.verify() == []
+    assert "log.jsonl" in run.record.files
+    if kind == "bar":  # What it did until then is kept
+        assert len(run.load_table("fills")) == 2
+        assert len(run.load_table("equity")) > 2
+
+
+def test_strategy_that_hangs_is_stalled_with_its_line(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    config = fx_config(gbpusd, strategy("Trouble", kind="hang"), **HALF_A_DAY)
+    active = start_backtest(config, runs=runs, worker=worker, limits=Limits(stall_secs=3))
+    record = active.wait(100).record
+    assert record.state == JobState.FAILED
+    assert record.failure is not None
+    assert record.failure.kind == "stalled"
+    assert "in _do_hang" in record.failure.traceback
+    assert record.run_id == active.path.name
+    assert record.started_at <= record.finished_at
+
+
+def test_strategy_that_eats_memory_is_killed(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    config = fx_config(gbpusd, strategy("Trouble", kind="eat"), **HALF_A_DAY)
+    active = start_backtest(config, runs=runs, worker=worker, limits=Limits(memory_bytes=900_000_000))
+    failure = active.wait(100).record.failure
+    assert failure is not None
+    assert failure.kind == "memory"
+    assert "more than its limit of 900 MB" in failure.message
+    assert "in _do_eat" in failure.traceback
+
+
+@pytest.mark.parametrize("chunk_size", [None, 97])
+def test_account_that_breaks_fails_and_says_so(
+    gbpusd: Path, runs: Path, worker: Worker, chunk_size: int | None
+) -> None:
+    venue = {"starting_balances": ["5000 USD"], "default_leverage": 10_000.0}
+    config = fx_config(gbpusd, strategy("Ruin"), venue=venue, chunk_size=chunk_size, **HALF_A_DAY)
+    run = start_backtest(config, runs=runs, worker=worker).wait(60)
+    assert run.record.state == JobState.FAILED
+    assert run.record.failure is not None
+    assert run.record.failure.kind == "account"
+    assert run.record.failure.message.startswith("nautilus stopped the run: AccountBalanceNegative")
+    assert len(run.load_table("fills")) >= 1
+    assert run.metrics["nautilus"]["pnls"]["USD"]["PnL (total)"] < 0
+
+
+def test_child_killed_in_the_middle_leaves_a_manifest_with_the_reason(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    def kill() -> None:
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+
+    steering = Steering(lambda p: p.stage == "run", kill)
+    config = fx_config(gbpusd, strategy("Slow", secs=0.01))
+    run = start_backtest(config, runs=runs, worker=worker, on_progress=steering).wait(60)
+    assert run.record.state == JobState.FAILED
+    assert run.record.failure is not None
+    assert "killed from outside (SIGKILL)" in run.record.failure.message
+    assert set(run.record.files) == {"config.json"}
+    assert run.verify() == []
+
+
+def test_parent_is_as_it_was_after_every_kind_of_failure(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    run = run_backtest(fx_config(gbpusd, **HALF_A_DAY), runs=runs, worker=worker)
+    assert run.record.state == JobState.COMPLETED
+
+
+# -- A WARM WORKER --------------------------------------------------------------------------------
+
+
+def _kinds(catalog: Path) -> dict[str, Any]:
+    return {
+        "netting": fx_config(catalog, ema_cross(2, 3), **HALF_A_DAY),
+        "brackets": fx_config(catalog, strategy("Brackets"), oms="HEDGING", **HALF_A_DAY),
+        "chunked": fx_config(catalog, strategy("Clockwork"), chunk_size=100, **HALF_A_DAY),
+        "failing": fx_config(catalog, strategy("Trouble", kind="bar"), **HALF_A_DAY),
+        "poison": fx_config(catalog, strategy("Trouble", kind="poison"), **HALF_A_DAY),
+        "cancelled": fx_config(catalog, strategy("Slow", secs=0.005)),
+    }
+
+
+def test_warm_worker_equals_fresh_processes_in_any_order(gbpusd: Path, runs: Path) -> None:
+    configs = _kinds(gbpusd)
+
+    def go(name: str, worker: Worker | None) -> Any:
+        steering = Steering(lambda p: p.events > 20, lambda: active.cancel())
+        active = start_backtest(
+            configs[name], runs=runs, worker=worker, on_progress=steering if name == "cancelled" else None
+        )
+        run = active.wait(100)
+        if name == "cancelled":
+            assert run.record.state == JobState.CANCELLED
+            return None
+        return run.record.identity, run.record.events, run.record.state, _tables(run)
+
+    fresh = {name: go(name, None) for name in configs if name != "cancelled"}
+    with Worker() as warm:
+        pids = set()
+        for order in itertools.islice(itertools.permutations(configs), 0, 720, 103):
+            for name in order:
+                found = go(name, warm)
+                assert found is None or found == fresh[name], (order, name)
+            pids.add(warm.pid)
+        assert len(pids) == 1  # It was one warm process all the time
+
+
+def test_warm_worker_forgets_the_state_of_strategy_modules(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    config = fx_config(gbpusd, strategy("Stateful"), **HALF_A_DAY)
+    for _ in range(2):
+        run = run_backtest(config, runs=runs, worker=worker)
+        assert "run number 1 in this process" in (run.path / "log.jsonl").read_text()
+
+
+def test_warm_worker_memory_does_not_grow_from_run_to_run(gbpusd: Path, runs: Path) -> None:
+    config = fx_config(gbpusd, ema_cross(2, 3), **TWO_DAYS)
+    with Worker() as warm:
+        resident = []
+        for _ in range(6):
+            run_backtest(config, runs=runs, worker=warm)
+            assert warm.pid is not None
+            resident.append(psutil.Process(warm.pid).memory_info().rss)
+    assert resident[-1] - resident[2] < 15_000_000
+
+
+# -- LOGS -----------------------------------------------------------------------------------------
+
+
+def _log(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
+
+
+def test_log_holds_json_lines_of_its_own_run_alone(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    first, second = (
+        run_backtest(
+            fx_config(gbpusd, strategy("Brackets", order_id_tag=tag), **HALF_A_DAY), runs=runs, worker=worker
+        )
+        for tag in ("one", "two")
+    )
+    for run, tag in ((first, "one"), (second, "two")):
+        lines = _log(run)
+        assert len(lines) > 10
+        assert {line["component"] for line in lines} == {f"Brackets-{tag}"}
+
+
+def test_log_level_is_taken_from_the_config_and_changes_the_process(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    counts, pids = [], []
+    for level in (None, "INFO", "INFO", "ERROR"):
+        logging = None if level is None else LoggingConfig(log_level_file=level)
+        config = fx_config(gbpusd, strategy("Brackets"), logging=logging, **HALF_A_DAY)
+        run = run_backtest(config, runs=runs, worker=worker)
+        counts.append(len(_log(run)))
+        pids.append(worker.pid)
+        assert run.record.identity is not None
+    assert counts[1] > 10 * counts[0] > 0
+    assert counts[2] == counts[1]
+    assert counts[3] == 0
+    assert len(set(pids)) == 3
+    assert pids[1] == pids[2]
+
+
+# -- BAD INPUT ------------------------------------------------------------------------------------
+
+
+def _bad(config: Any, **changes: Any) -> Any:
+    return msgspec.structs.replace(config, **changes)
+
+
+def _bad_configs(catalog: Path) -> dict[str, tuple[Any, type[Exception], str]]:
+    good = fx_config(catalog, **HALF_A_DAY)
+    data, venue = good.data[0], good.venues[0]
+    other = "EUR/USD.SIM-1-MINUTE-BID-EXTERNAL"
+    return {
+        "no data": (_bad(good, data=[]), ConfigError, "names no data"),
+        "no venue": (_bad(good, venues=[]), ConfigError, "names no venue"),
+        "end before start": (_bad(good, end="2012-01-01"), ConfigError, "is before the start"),
+        "a start that is no time": (_bad(good, start="soon"), ConfigError, "start is 'soon'"),
+        "range without data": (
+            _bad(good, start="2020-01-01", end="2020-02-01"),
+            ConfigError,
+            "a range that meets 2012-02-01T00:01:00Z to 2012-03-01T00:01:00Z",
+        ),
+        "missing catalog": (
+            _bad(good, data=[_bad(data, catalog_path="/no/where")]),
+            NotFoundError,
+            "no catalog at /no/where",
+        ),
+        "instrument not there": (
+            _bad(good, data=[_bad(data, bar_types=[other])]),
+            NotFoundError,
+            "EUR/USD.SIM is not in the catalog",
+        ),
+        "bar type not there": (
+            _bad(good, data=[_bad(data, bar_types=["GBP/USD.SIM-5-MINUTE-BID-EXTERNAL"])]),
+            NotFoundError,
+            "GBPUSD.SIM-1-MINUTE-BID-EXTERNAL",
+        ),
+        "bar type nonsense": (_bad(good, data=[_bad(data, bar_types=["nonsense"])]), ConfigError, "nonsense"),
+        "quotes not there": (
+            _bad(
+                good,
+                data=[
+                    _bad(
+                        data,
+                        data_cls="nautilus_trader.model.data:QuoteTick",
+                        bar_types=None,
+                        instrument_ids=["GBP/USD.SIM"],
+                    )
+                ],
+            ),
+            NotFoundError,
+            "no QuoteTick data of GBP/USD.SIM",
+        ),
+        "data class nonsense": (_bad(good, data=[_bad(data, data_cls="no.where:Bar")]), ConfigError, "data:"),
+        "venue missing": (_bad(good, venues=[_bad(venue, name="XNAS")]), ConfigError, "venue SIM"),
+        "venue twice": (_bad(good, venues=[venue, venue]), ConfigError, "configured twice"),
+        "oms type": (_bad(good, venues=[_bad(venue, oms_type="NOPE")]), ConfigError, "oms_type is 'NOPE'"),
+        "account type": (
+            _bad(good, venues=[_bad(venue, account_type="NOPE")]),
+            ConfigError,
+            "account_type is 'NOPE'",
+        ),
+        "balance": (_bad(good, venues=[_bad(venue, starting_balances=["much"])]), ConfigError, "much"),
+        "no balance": (_bad(good, venues=[_bad(venue, starting_balances=[])]), ConfigError, "no starting"),
+        "balance in another currency": (
+            _bad(good, venues=[_bad(venue, starting_balances=["1 GBP"])]),
+            ConfigError,
+            "one balance, in USD",
+        ),
+        "book without data": (
+            _bad(good, venues=[_bad(venue, book_type="L2_MBP")]),
+            ConfigError,
+            "No order book data",
+        ),
+        "strategy path": (
+            fx_config(catalog, strategy("NoSuchStrategy"), **HALF_A_DAY),
+            NotFoundError,
+            "bt_strategies:NoSuchStrategy",
+        ),
+        "strategy field": (fx_config(catalog, ema_cross(wrong=1), **HALF_A_DAY), ConfigError, "wrong"),
+        "strategy value": (
+            fx_config(catalog, ema_cross("ten"), **HALF_A_DAY),
+            ConfigError,
+            "fast_ema_period",
+        ),
+        "not a strategy": (
+            fx_config(catalog, strategy("Decimal"), **HALF_A_DAY),
+            InputError,
+            "bt_strategies:Decimal",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(_bad_configs(Path("/nowhere"))))
+def test_bad_input_is_refused_and_nothing_is_written(gbpusd: Path, runs: Path, name: str) -> None:
+    config, kind, words = _bad_configs(gbpusd)[name]
+    with pytest.raises(kind) as caught:
+        start_backtest(config, runs=runs)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not runs.exists()
+
+
+# -- THE REPORTING OF A FINISHED RUN --------------------------------------------------------------
+
+
+def test_run_is_read_back_from_its_directory(gbpusd: Path, runs: Path, worker: Worker) -> None:
+    run = run_backtest(fx_config(gbpusd, **HALF_A_DAY), name="my run", runs=runs, worker=worker)
+    again = load_run(str(run.path))
+    assert again.record == run.record
+    assert again.record.name == "my run"
+    assert again.config == run.config
+    assert set(again.metrics) >= {"headline", "costs", "definitions", "nautilus", "rates"}
+    assert run.record.backtest_start == "2012-02-01T00:00:00.000000000Z"
+    assert again.record.elapsed_secs > 0
+    assert again.manifest["state"] == "COMPLETED"
+    with pytest.raises(NotFoundError, match="kept no table 'nothing'"):
+        again.load_table("nothing")
+    equity = run.load_table("equity")
+    assert equity["ts"].is_monotonic_increasing
+    assert equity["ts"].is_unique
+    assert isinstance(equity["ts"].dtype, pd.DatetimeTZDtype)
+
+
+def test_run_that_has_not_ended_or_does_not_exist_is_not_found(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    for name, words in (("open", "has not ended"), ("none", "does not exist")):
+        with pytest.raises(NotFoundError, match=words):
+            load_run(tmp_path / name)
+
+
+def test_run_repeats_from_a_copy_of_the_catalog_with_equal_fills(
+    gbpusd: Path, runs: Path, worker: Worker, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere"
+    copy.symlink_to(gbpusd)
+    one, other = (
+        run_backtest(fx_config(path, **HALF_A_DAY), runs=runs, worker=worker) for path in (gbpusd, copy)
+    )
+    assert one.record.identity == other.record.identity
+    assert read_fills(one) == read_fills(other)
