@@ -6,6 +6,7 @@ import decimal
 import time
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -61,6 +62,7 @@ class TroubleConfig(StrategyConfig, frozen=True):
 
     kind: str
     at: int = 100
+    note: str | None = None
     bar_type: str = "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL"
 
 
@@ -85,7 +87,9 @@ class Trouble(Strategy):
             side = OrderSide.BUY if self.bars == 10 else OrderSide.SELL
             quantity = self.cache.instrument(instrument_id).make_qty(1_000)
             self.submit_order(self.order_factory.market(instrument_id, side, quantity))
-        if self.bars == self.config.at:
+        if self.bars == self.config.at and self.config.kind != "stop":
+            if self.config.note is not None:
+                Path(self.config.note).touch()
             getattr(self, f"_do_{self.config.kind}")(bar)
 
     def _do_bar(self, bar: Bar) -> None:

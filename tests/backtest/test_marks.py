@@ -213,7 +213,7 @@ def test_marks_netting_reversal_is_marked_at_the_other_side(bench: Bench) -> Non
 
 
 def test_marks_margin_in_another_currency_is_converted_at_the_middle(bench: Bench) -> None:
-    bench.quote(GBPUSD, ("10:00", "1.20000", "1.20020"), ("11:00", "1.25000", "1.25040"))
+    bench.quote(GBPUSD, ("09:59", "1.20000", "1.20020"), ("11:00", "1.25000", "1.25040"))
     bench.quote(EURGBP, ("10:00", "0.85000", "0.85020"), ("11:00", "0.86000", "0.86040"))
     run = bench.run([("10:00", EURGBP, "10000")], venue("SIM", "100000 USD", "1000 GBP"))
     equity = run.load_table("equity")
@@ -327,7 +327,7 @@ def _assert_unknown(run: Run, pair: str, currency: str) -> None:
     assert (equity["open_positions"] > 0).any()
     assert run.metrics["rates"][pair] == "missing"
     headline = run.metrics["headline"]
-    for name in ("net_profit", "total_return", "sharpe_ratio", "max_drawdown"):
+    for name in ("pnl", "total_return", "sharpe", "max_drawdown", "ending_equity"):
         assert headline[name]["value"] is None, name
         assert headline[name]["reason"], name
     assert headline["fills"]["value"] == 1

@@ -102,7 +102,7 @@ class Steering:
 def test_pause_holds_simulated_time_and_the_result_is_the_same(
     gbpusd: Path, runs: Path, worker: Worker
 ) -> None:
-    config = fx_config(gbpusd, ema_cross(2, 3), strategy("Slow", secs=0.0005, order_id_tag="9"), **TWO_DAYS)
+    config = fx_config(gbpusd, ema_cross(2, 3), strategy("Slow", secs=0.001, order_id_tag="9"), **HALF_A_DAY)
     plain = run_backtest(config, runs=runs, worker=worker)
     paused = threading.Event()
     steering = Steering(lambda p: p.stage == "run", lambda: active.pause())
@@ -169,12 +169,21 @@ def test_cancel_at_once_is_not_lost(gbpusd: Path, runs: Path, worker: Worker) ->
     assert run.record.events < 1_000
 
 
-def test_cancel_of_a_hanging_strategy_ends_it(gbpusd: Path, runs: Path, worker: Worker) -> None:
-    config = fx_config(gbpusd, strategy("Trouble", kind="hang"), **HALF_A_DAY)
+def test_cancel_of_a_hanging_strategy_ends_it(
+    gbpusd: Path, runs: Path, worker: Worker, tmp_path: Path
+) -> None:
+    note = tmp_path / "hangs"
+    config = fx_config(gbpusd, strategy("Trouble", kind="hang", note=str(note)), **HALF_A_DAY)
     active = start_backtest(config, runs=runs, worker=worker, limits=Limits(cancel_secs=0.5))
+    while not note.exists() and active.is_active:
+        threading.Event().wait(0.02)
     active.cancel()
-    record = active.wait(60).record
-    assert record.state == JobState.CANCELLED
+    run = active.wait(60)
+    assert run.record.state == JobState.CANCELLED
+    assert run.record.failure is not None
+    assert "no answer to a cancel for 0.5 s" in run.record.failure.message
+    assert "in _do_hang" in run.record.failure.traceback
+    assert run.verify() == []
 
 
 def test_leaving_the_context_cancels(gbpusd: Path, runs: Path, worker: Worker) -> None:

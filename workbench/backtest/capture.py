@@ -288,9 +288,7 @@ def _cells() -> Iterator[str]:
     # A cell that is run again keeps its file name and its place in the cache: the history tells the order.
     ran = {text.strip(): i for i, text in enumerate(getattr(main, "In", ()))}
     names = [f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")]
-    yield from sorted(
-        reversed(names), key=lambda f: ran.get("".join(linecache.getlines(f)).strip(), -1), reverse=True
-    )
+    yield from sorted(names[::-1], key=lambda f: -ran.get("".join(linecache.getlines(f)).strip(), -1))
     main = getattr(main, "__file__", None)
     if main:
         yield main
@@ -370,7 +368,7 @@ def _is_builtin(name: str, value: Any) -> bool:
         return False
     # IPython has its own `open`, `exit` and `quit`.
     module = str(getattr(value, "__module__", None) or type(value).__module__)
-    return value is getattr(builtins, name) or module.partition(".")[0] in ("IPython", "ipykernel", "_io")
+    return value is getattr(builtins, name) or module.partition(".")[0] in ("IPython", "ipykernel")
 
 
 def _write_constant(value: Any) -> str | None:

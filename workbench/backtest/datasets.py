@@ -107,8 +107,8 @@ def hash_data(config: BacktestRunConfig, dataset: Dataset) -> str:
     for catalog, entries in catalogs.items():
         mine = find_run_data(msgspec.structs.replace(config, data=entries))
         lines.append(_hash_files(mine.files, catalog))
-        for instrument in _open(entries[0]).instruments(instrument_ids=mine.instruments):
-            lines.append(json.dumps(type(instrument).to_dict(instrument), sort_keys=True, default=str))
+        instruments = _open(entries[0]).instruments(instrument_ids=mine.instruments)
+        lines += [json.dumps(type(i).to_dict(i), sort_keys=True, default=str) for i in instruments]
     digest = hashlib.sha256("\n".join(sorted(lines)).encode())
     digest.update(f"\n{dataset.start_ns}-{dataset.end_ns}:{dataset.rows}".encode())
     return digest.hexdigest()
