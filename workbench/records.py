@@ -119,6 +119,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         The simulated range, ISO 8601 UTC.
     currency : str
         The reporting currency of equity and metrics.
+    warnings : list[str]
+        What a reader of the results must know: an account below zero, a missing rate. One line each.
 
     """
 
@@ -140,4 +142,5 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     orders: int = 0
     fills: int = 0
     positions: int = 0
+    warnings: list[str] = msgspec.field(default_factory=list)
     files: dict[str, FileRecord] = msgspec.field(default_factory=dict)

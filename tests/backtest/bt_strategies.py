@@ -136,7 +136,9 @@ class Slow(Strategy):
 
 
 class RuinConfig(StrategyConfig, frozen=True):
-    """Nothing to configure."""
+    """Whether it begins with what it does not have."""
+
+    sells_first: bool = False
 
 
 class Ruin(Strategy):
@@ -149,9 +151,10 @@ class Ruin(Strategy):
     def on_bar(self, bar: Bar) -> None:
         self.bars += 1
         if self.bars % 10 == 0:
-            side = OrderSide.BUY if self.bars % 20 else OrderSide.SELL
+            is_first = bool(self.bars % 20)
+            side = OrderSide.SELL if is_first == self.config.sells_first else OrderSide.BUY
             instrument = self.cache.instrument(bar.bar_type.instrument_id)
-            self.submit_order(self.order_factory.market(instrument.id, side, instrument.make_qty(20_000_000)))
+            self.submit_order(self.order_factory.market(instrument.id, side, instrument.make_qty(9_000_000)))
 
 
 class BracketsConfig(StrategyConfig, frozen=True):

@@ -35,6 +35,12 @@ def script(
     return strategy("Script", runs, steps=steps, instruments=names, **more)
 
 
+def gated(runs: Path, directory: Path, *, at: int, secs: float = 0.003) -> ImportableStrategyConfig:
+    """Return `Gated`, with its files in `directory`: ``reached``, ``gate`` and ``count``."""
+    files = {name: str(directory / name) for name in ("reached", "gate", "count")}
+    return strategy("Gated", runs, instrument_id="GBP/USD.SIM", at=at, secs=secs, **files)
+
+
 def venue(name: str, *balances: str, kind: str = "MARGIN", base: str | None = None, **more: Any) -> Any:
     """Return a venue; without a base currency its account holds several."""
     return {

@@ -29,7 +29,7 @@ class ScriptConfig(StrategyConfig, frozen=True):
 
     steps: list[tuple[str, str, str, str]]
     instruments: list[str]
-    bar_types: list[str] = []
+    bar_types: tuple[str, ...] = ()
     journal: str = ""
     closes: bool = False
 

@@ -197,7 +197,9 @@ def test_cache_is_installed_for_kernels_built_inside_the_block_alone() -> None:
 
 def _describe(position: Position) -> tuple[Any, ...]:
     state = position.__reduce__()[2]
-    return tuple(repr(v) for v in state if v is not position.id)
+    return tuple(
+        repr(sorted(v, key=repr) if isinstance(v, set) else v) for v in state if v is not position.id
+    )
 
 
 def test_snapshots_are_equal_to_those_of_nautilus() -> None:

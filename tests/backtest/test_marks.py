@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +101,18 @@ def test_marks_cash_equity_is_cash_and_shares_at_the_bid(bench: Bench) -> None:
     )
     run = bench.run([("10:00", AAPL, "100")], venue("XNAS", "100000 USD", kind="CASH", base="USD"))
     equity = run.load_table("equity")
-    assert equity["equity"].iloc[0] == D("100000")  # before the first quote
+    assert equity["equity"].iloc[0] == Decimal(100000)  # before the first quote
     bought = row_at(equity, f"{DAY}T10:29:55")
-    assert bought["balance"] == D("89990")  # 100,000 less 100 shares at the ask, 100.10
-    assert bought["equity"] == D("99990")  # and they would sell at 100.00
-    assert bought["unrealized_pnl"] == D("10000")
+    assert bought["balance"] == Decimal(89990)  # 100,000 less 100 shares at the ask, 100.10
+    assert bought["equity"] == Decimal(99990)  # and they would sell at 100.00
+    assert bought["unrealized_pnl"] == Decimal(10000)
     risen = row_at(equity, f"{DAY}T10:30")
-    assert risen["equity"] == D("89990") + 100 * D("101.00")
-    assert risen["gross_exposure"] == risen["net_exposure"] == D("10100")
+    assert risen["equity"] == Decimal(89990) + 100 * Decimal("101.00")
+    assert risen["gross_exposure"] == risen["net_exposure"] == Decimal(10100)
     assert (risen["open_positions"], risen["open_orders"]) == (1, 0)
     last = equity.iloc[-1]
-    assert last["equity"] == D("89990") + 100 * D("98.00")
-    assert last["balance"] == D("89990")
+    assert last["equity"] == Decimal(89990) + 100 * Decimal("98.00")
+    assert last["balance"] == Decimal(89990)
     assert run.record.currency == "USD"
 
 
@@ -121,7 +121,7 @@ def test_marks_cash_account_of_several_currencies_counts_shares_too(bench: Bench
     bench.quote(AAPL, ("10:00", "100.00", "100.10"), ("10:30", "101.00", "101.30"))
     run = bench.run([("10:00", AAPL, "100")], venue("XNAS", "100000 USD", kind="CASH"))
     last = run.load_table("equity").iloc[-1]
-    assert (last["balance"], last["equity"]) == (D("89990"), D("100090"))
+    assert (last["balance"], last["equity"]) == (Decimal(89990), Decimal(100090))
 
 
 def test_marks_cash_sale_closes_to_the_balance(bench: Bench) -> None:
@@ -134,8 +134,8 @@ def test_marks_cash_sale_closes_to_the_balance(bench: Bench) -> None:
     where = venue("XNAS", "100000 USD", kind="CASH", base="USD")
     run = bench.run([("10:00", AAPL, "100"), ("10:30", AAPL, "-40")], where)
     last = run.load_table("equity").iloc[-1]
-    assert last["balance"] == D("89990") + 40 * D("101.00")
-    assert last["equity"] == D("89990") + 40 * D("101.00") + 60 * D("98.00")
+    assert last["balance"] == Decimal(89990) + 40 * Decimal("101.00")
+    assert last["equity"] == Decimal(89990) + 40 * Decimal("101.00") + 60 * Decimal("98.00")
 
 
 def _bid_and_ask_bars(catalog: Path, closes: list[tuple[str, str]]) -> list[str]:
@@ -147,7 +147,7 @@ def _bid_and_ask_bars(catalog: Path, closes: list[tuple[str, str]]) -> list[str]
         names.append(str(bar_type))
         bars = []
         for i, pair in enumerate(closes):
-            price, volume = GBPUSD.make_price(D(pair[index])), GBPUSD.make_qty(1_000_000)
+            price, volume = GBPUSD.make_price(Decimal(pair[index])), GBPUSD.make_qty(1_000_000)
             ts = dt_to_unix_nanos(pd.Timestamp(f"{DAY}T10:00", tz="UTC")) + (i + 1) * 60_000_000_000
             bars.append(Bar(bar_type, price, price, price, price, volume, ts, ts))
         store.write_data(bars)
@@ -183,17 +183,20 @@ def test_marks_margin_bars_mark_long_at_bid_and_short_at_ask(
     flat = row_at(equity, f"{DAY}T10:05")
     assert flat["open_positions"] == 2
     # Opened at 1.20020 and 1.20000; to close them now costs the spread of two pips on each.
-    assert flat["equity"] == D("100000") - 30_000 * D("0.0002") - 10_000 * D("0.0002")
+    assert flat["equity"] == Decimal(100000) - 30_000 * Decimal("0.0002") - 10_000 * Decimal("0.0002")
     moved = row_at(equity, f"{DAY}T10:06")
-    gain, loss = 30_000 * (D("1.21000") - D("1.20020")), 10_000 * (D("1.21050") - D("1.20000"))
-    assert moved["equity"] == D("100000") + gain - loss
-    assert moved["balance"] == D("100000")
-    assert moved["gross_exposure"] == 30_000 * D("1.21000") + 10_000 * D("1.21050")
-    assert moved["net_exposure"] == 30_000 * D("1.21000") - 10_000 * D("1.21050")
+    gain, loss = (
+        30_000 * (Decimal("1.21000") - Decimal("1.20020")),
+        10_000 * (Decimal("1.21050") - Decimal("1.20000")),
+    )
+    assert moved["equity"] == Decimal(100000) + gain - loss
+    assert moved["balance"] == Decimal(100000)
+    assert moved["gross_exposure"] == 30_000 * Decimal("1.21000") + 10_000 * Decimal("1.21050")
+    assert moved["net_exposure"] == 30_000 * Decimal("1.21000") - 10_000 * Decimal("1.21050")
     fills = run.load_table("fills")
-    assert list(fills["last_px"]) == [D("1.20020"), D("1.20000")]
-    assert list(fills["best_bid"]) == [D("1.20000")] * 2
-    assert list(fills["best_ask"]) == [D("1.20020")] * 2
+    assert list(fills["last_px"]) == [Decimal("1.20020"), Decimal("1.20000")]
+    assert list(fills["best_bid"]) == [Decimal("1.20000")] * 2
+    assert list(fills["best_ask"]) == [Decimal("1.20020")] * 2
 
 
 def test_marks_netting_reversal_is_marked_at_the_other_side(bench: Bench) -> None:
@@ -206,10 +209,10 @@ def test_marks_netting_reversal_is_marked_at_the_other_side(bench: Bench) -> Non
     where = venue("SIM", "100000 USD", base="USD")
     run = bench.run([("10:00", GBPUSD, "10000"), ("10:30", GBPUSD, "-25000")], where)
     last = run.load_table("equity").iloc[-1]
-    balance = D("100000") + 10_000 * (D("1.21000") - D("1.20020"))
+    balance = Decimal(100000) + 10_000 * (Decimal("1.21000") - Decimal("1.20020"))
     assert last["balance"] == balance
-    assert last["equity"] == balance + 15_000 * (D("1.21000") - D("1.19040"))
-    assert last["net_exposure"] == -15_000 * D("1.19040")
+    assert last["equity"] == balance + 15_000 * (Decimal("1.21000") - Decimal("1.19040"))
+    assert last["net_exposure"] == -15_000 * Decimal("1.19040")
 
 
 def test_marks_margin_in_another_currency_is_converted_at_the_middle(bench: Bench) -> None:
@@ -217,15 +220,19 @@ def test_marks_margin_in_another_currency_is_converted_at_the_middle(bench: Benc
     bench.quote(EURGBP, ("10:00", "0.85000", "0.85020"), ("11:00", "0.86000", "0.86040"))
     run = bench.run([("10:00", EURGBP, "10000")], venue("SIM", "100000 USD", "1000 GBP"))
     equity = run.load_table("equity")
-    assert equity["equity"].iloc[0] is None  # no quote, no rate
+    # Nothing said what the pounds are worth when the run began: the first price does.
+    assert equity["equity"].iloc[0] == Decimal(100000) + 1_000 * Decimal("1.20010")
     last = equity.iloc[-1]
-    rate = D("1.25020")
-    assert last["balance"] == D("100000") + 1_000 * rate
+    rate = Decimal("1.25020")
+    assert last["balance"] == Decimal(100000) + 1_000 * rate
     # The profit in pounds, as nautilus rounds it, and then in dollars
-    assert last["equity"] == D("100000") + (1_000 + 10_000 * (D("0.86000") - D("0.85020"))) * rate
-    assert last["gross_exposure"] == 10_000 * D("0.86000") * rate
-    assert run.load_table("fills")["rate"].tolist() == [D("1.20010")]
-    assert run.metrics["rates"]["GBP/USD"] == "missing"  # it was, at the start
+    assert (
+        last["equity"]
+        == Decimal(100000) + (1_000 + 10_000 * (Decimal("0.86000") - Decimal("0.85020"))) * rate
+    )
+    assert last["gross_exposure"] == 10_000 * Decimal("0.86000") * rate
+    assert run.load_table("fills")["rate"].tolist() == [Decimal("1.20010")]
+    assert run.metrics["rates"]["GBP/USD"] == "middle of the book of GBP/USD.SIM"
 
 
 def test_marks_crypto_cash_counts_the_coin_once(bench: Bench) -> None:
@@ -234,14 +241,17 @@ def test_marks_crypto_cash_counts_the_coin_once(bench: Bench) -> None:
     run = bench.run([("10:00", BTCUSDT, "0.5")], where)
     equity = run.load_table("equity")
     bought = row_at(equity, f"{DAY}T10:59:55")
-    cash = D("100000") - D("0.5") * D("50010")
-    assert bought["equity"] == bought["balance"] == cash + D("0.5") * D("50005")
+    cash = Decimal(100000) - Decimal("0.5") * Decimal(50010)
+    assert bought["equity"] == bought["balance"] == cash + Decimal("0.5") * Decimal(50005)
     last = equity.iloc[-1]
-    assert last["equity"] == cash + D("0.5") * D("60015")
+    assert last["equity"] == cash + Decimal("0.5") * Decimal(60015)
     assert last["unrealized_pnl"] == 0
-    assert last["gross_exposure"] == D("0.5") * D("60000")
+    assert last["gross_exposure"] == Decimal("0.5") * Decimal(60000)
     accounts = run.load_table("accounts")
-    assert dict(zip(accounts["currency"], accounts["total"], strict=True)) == {"USDT": cash, "BTC": D("0.5")}
+    assert dict(zip(accounts["currency"], accounts["total"], strict=True)) == {
+        "USDT": cash,
+        "BTC": Decimal("0.5"),
+    }
     assert run.record.currency == "USDT"
     assert run.metrics["rates"] == {"BTC/USDT": "middle of the book of BTCUSDT.BINANCE"}
 
@@ -250,17 +260,10 @@ def test_marks_crypto_sale_of_what_it_started_with_counts_once(bench: Bench) -> 
     bench.quote(BTCUSDT, ("10:00", "50000.00", "50010.00"), ("11:00", "60000.00", "60030.00"))
     run = bench.run([("10:00", BTCUSDT, "-0.5")], venue("BINANCE", "1000 USDT", "2 BTC", kind="CASH"))
     last = run.load_table("equity").iloc[-1]
-    assert last["equity"] == D("1000") + D("0.5") * D("50000") + D("1.5") * D("60015")
+    assert last["equity"] == Decimal(1000) + Decimal("0.5") * Decimal(50000) + Decimal("1.5") * Decimal(60015)
 
 
-def test_marks_crypto_cash_in_one_currency_counts_the_position(bench: Bench) -> None:
-    bench.quote(BTCUSDT, ("10:00", "50000.00", "50010.00"), ("11:00", "60000.00", "60030.00"))
-    run = bench.run([("10:00", BTCUSDT, "0.5")], venue("BINANCE", "100000 USDT", kind="CASH", base="USDT"))
-    last = run.load_table("equity").iloc[-1]
-    assert last["equity"] == D("100000") - D("0.5") * D("50010") + D("0.5") * D("60000")
-
-
-@pytest.mark.parametrize("first", [BTCUSDT, BTCUSDT_PERP], ids=str)
+@pytest.mark.parametrize("first", [BTCUSDT, BTCUSDT_PERP], ids=lambda i: str(i.id))
 def test_marks_rate_comes_from_the_spot_not_from_a_perpetual(bench: Bench, first: Instrument) -> None:
     prices = {
         BTCUSDT: [("10:00", "50000.00", "50010.00"), ("11:00", "60000.00", "60030.00")],
@@ -269,16 +272,16 @@ def test_marks_rate_comes_from_the_spot_not_from_a_perpetual(bench: Bench, first
     for instrument in sorted(prices, key=lambda i: i is not first):
         bench.quote(instrument, *prices[instrument])
     run = bench.run([], venue("BINANCE", "1000 USDT", "2 BTC"))
-    assert run.load_table("equity")["equity"].iloc[-1] == D("1000") + 2 * D("60015")
+    assert run.load_table("equity")["equity"].iloc[-1] == Decimal(1000) + 2 * Decimal(60015)
 
 
 _INVERSE = [("10:00", "50000.0", "50000.5"), ("11:00", "62500.0", "62500.5")]
 
 
-def _inverse_gain() -> D:
+def _inverse_gain() -> Decimal:
     """Return the profit of 10,000 contracts of a dollar, in bitcoin, with the 8 decimals of Money."""
-    gain = 10_000 * (1 / D("50000.5") - 1 / D("62500.0"))
-    return gain.quantize(D("1e-8"))
+    gain = 10_000 * (1 / Decimal("50000.5") - 1 / Decimal("62500.0"))
+    return gain.quantize(Decimal("1e-8"))
 
 
 def test_marks_inverse_perpetual_reports_in_its_settlement_currency(bench: Bench) -> None:
@@ -286,12 +289,12 @@ def test_marks_inverse_perpetual_reports_in_its_settlement_currency(bench: Bench
     run = bench.run([("10:00", XBTUSD, "10000")], venue("BITMEX", "10 BTC", base="BTC"))
     assert run.record.currency == "BTC"
     last = run.load_table("equity").iloc[-1]
-    assert last["balance"] == D(10)
+    assert last["balance"] == Decimal(10)
     assert last["equity"] == 10 + _inverse_gain()
     # 10,000 dollars at 62,500
-    assert last["gross_exposure"] == D("0.16")
+    assert last["gross_exposure"] == Decimal("0.16")
     fill = run.load_table("fills").iloc[0]
-    assert (fill["currency"], bool(fill["is_inverse"]), fill["rate"]) == ("BTC", True, D(1))
+    assert (fill["currency"], bool(fill["is_inverse"]), fill["rate"]) == ("BTC", True, Decimal(1))
 
 
 def test_marks_inverse_perpetual_reports_in_dollars_by_the_spot(bench: Bench) -> None:
@@ -300,15 +303,27 @@ def test_marks_inverse_perpetual_reports_in_dollars_by_the_spot(bench: Bench) ->
     run = bench.run([("10:00", XBTUSD, "10000")], venue("BITMEX", "1000 USD", "10 BTC"))
     assert run.record.currency == "USD"
     last = run.load_table("equity").iloc[-1]
-    assert last["balance"] == 1_000 + 10 * D("62502.0")
-    assert last["equity"] == 1_000 + (10 + _inverse_gain()) * D("62502.0")
+    assert last["balance"] == 1_000 + 10 * Decimal("62502.0")
+    assert last["equity"] == 1_000 + (10 + _inverse_gain()) * Decimal("62502.0")
 
 
-def test_marks_missing_rate_leaves_equity_null_and_says_so(bench: Bench) -> None:
-    """The perpetual alone quotes no dollars a bitcoin that could be had: nothing is guessed from it."""
+def test_marks_inverse_perpetual_alone_gives_its_own_rate_and_says_where_from(bench: Bench) -> None:
     bench.quote(XBTUSD, *_INVERSE)
-    run = bench.run([("10:00", XBTUSD, "10000")], venue("BITMEX", "1000 USD", "10 BTC"))
-    _assert_unknown(run, "BTC/USD", "USD")
+    usd = venue("BITMEX", "9 USD", "10 BTC")
+    run = bench.run([("10:00", XBTUSD, "10000"), ("11:00", XBTUSD, "-10000")], usd)
+    middle = Decimal("62500.25")
+    assert run.record.currency == "USD"
+    last = run.load_table("equity").iloc[-1]
+    assert last["equity"] == last["balance"] == 9 + (10 + _inverse_gain()) * middle
+    assert run.load_table("fills")["rate"].tolist() == [Decimal("50000.25"), middle]
+    # The profit of the trade is in bitcoin, and its rate is that of the close.
+    trade = run.load_table("positions").iloc[0]
+    assert (trade["currency"], trade["realized_pnl"], trade["rate"]) == ("BTC", _inverse_gain(), middle)
+    headline = run.metrics["headline"]
+    assert Decimal(headline["best_trade"]["value"]) == _inverse_gain() * middle
+    # 10,000 contracts of a dollar each way, at the middle instead of the price
+    turnover = 10_000 / Decimal("50000.5") * Decimal("50000.25") + 10_000 / Decimal("62500.0") * middle
+    assert abs(Decimal(headline["turnover"]["value"]) - turnover) < Decimal("0.01")
 
 
 def test_marks_missing_rate_of_a_balance_leaves_equity_null(bench: Bench) -> None:
@@ -316,7 +331,7 @@ def test_marks_missing_rate_of_a_balance_leaves_equity_null(bench: Bench) -> Non
     run = bench.run([("10:00", AAPL, "100")], venue("XNAS", "100000 USD", "5000 EUR", kind="CASH"))
     _assert_unknown(run, "EUR/USD", "USD")
     accounts = run.load_table("accounts")
-    assert D("89990") in set(accounts[accounts["currency"] == "USD"]["total"])
+    assert Decimal(89990) in set(accounts[accounts["currency"] == "USD"]["total"])
 
 
 def _assert_unknown(run: Run, pair: str, currency: str) -> None:
@@ -326,6 +341,7 @@ def _assert_unknown(run: Run, pair: str, currency: str) -> None:
     assert equity["balance"].isna().all()
     assert (equity["open_positions"] > 0).any()
     assert run.metrics["rates"][pair] == "missing"
+    assert any(pair in warning for warning in run.record.warnings)
     headline = run.metrics["headline"]
     for name in ("pnl", "total_return", "sharpe", "max_drawdown", "ending_equity"):
         assert headline[name]["value"] is None, name

@@ -19,6 +19,7 @@ from nautilus_trader.config import LoggingConfig
 
 from tests.backtest.configs import HALF_A_DAY, TWO_DAYS, ema_cross, fx_config, strategy
 from tests.backtest.raw import read_fills
+from workbench.backtest.configuration import build_fill_model
 from workbench.backtest.run import Run, load_run, run_backtest, start_backtest
 from workbench.errors import ConfigError, InputError, NotFoundError, RunError
 from workbench.jobs.worker import Limits, Worker
@@ -271,18 +272,49 @@ def test_strategy_that_eats_memory_is_killed(gbpusd: Path, runs: Path, worker: W
 
 
 @pytest.mark.parametrize("chunk_size", [None, 97])
-def test_account_that_breaks_fails_and_says_so(
+def test_account_that_nautilus_breaks_off_fails_and_keeps_its_results(
     gbpusd: Path, runs: Path, worker: Worker, chunk_size: int | None
 ) -> None:
-    venue = {"starting_balances": ["5000 USD"], "default_leverage": 10_000.0}
-    config = fx_config(gbpusd, strategy("Ruin"), venue=venue, chunk_size=chunk_size, **HALF_A_DAY)
+    venue = {
+        "account_type": "CASH",
+        "base_currency": None,
+        "starting_balances": ["31600000 USD", "100 GBP"],
+    }
+    config = fx_config(
+        gbpusd, strategy("Ruin", sells_first=True), venue=venue, chunk_size=chunk_size, **HALF_A_DAY
+    )
     run = start_backtest(config, runs=runs, worker=worker).wait(60)
     assert run.record.state == JobState.FAILED
     assert run.record.failure is not None
     assert run.record.failure.kind == "account"
-    assert run.record.failure.message.startswith("nautilus stopped the run: AccountBalanceNegative")
-    assert len(run.load_table("fills")) >= 1
-    assert run.metrics["nautilus"]["pnls"]["USD"]["PnL (total)"] < 0
+    assert run.record.failure.message.startswith("nautilus stopped the run: AccountBalanceNegative(balance=-")
+    assert run.record.events == 18
+    assert len(run.load_table("orders")) == 1
+    assert run.metrics["nautilus"]["summary"]["iterations"] == "18"
+
+
+def test_account_below_zero_that_nautilus_lets_go_on_is_warned_of(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    venue = {"starting_balances": ["5000 USD"], "default_leverage": 10_000.0}
+    run = run_backtest(
+        fx_config(gbpusd, strategy("Ruin"), venue=venue, **HALF_A_DAY), runs=runs, worker=worker
+    )
+    assert run.record.state == JobState.COMPLETED
+    (warning,) = run.record.warnings
+    assert warning.startswith("the equity fell below zero at 2012-02-01T")
+    assert warning in (run.path / "log.jsonl").read_text()
+    assert run.load_table("equity")["equity"].min() < 0
+
+
+def test_cash_account_of_one_currency_for_a_pair_is_input_that_is_wrong(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    config = fx_config(gbpusd, venue={"account_type": "CASH"}, **HALF_A_DAY)
+    failure = start_backtest(config, runs=runs, worker=worker).wait(60).record.failure
+    assert failure is not None
+    assert failure.kind == "input"
+    assert "leave base_currency out" in failure.message
 
 
 def test_child_killed_in_the_middle_leaves_a_manifest_with_the_reason(
@@ -372,16 +404,16 @@ def _log(run: Run) -> list[dict[str, Any]]:
 
 
 def test_log_holds_json_lines_of_its_own_run_alone(gbpusd: Path, runs: Path, worker: Worker) -> None:
-    first, second = (
-        run_backtest(
-            fx_config(gbpusd, strategy("Brackets", order_id_tag=tag), **HALF_A_DAY), runs=runs, worker=worker
-        )
-        for tag in ("one", "two")
-    )
-    for run, tag in ((first, "one"), (second, "two")):
-        lines = _log(run)
-        assert len(lines) > 10
-        assert {line["component"] for line in lines} == {f"Brackets-{tag}"}
+    tag = "run number 1"
+    configs = [
+        fx_config(gbpusd, strategy(name), **HALF_A_DAY) for name in ("Brackets", "Stateful", "Brackets")
+    ]
+    logs = [_log(run_backtest(config, runs=runs, worker=worker)) for config in configs]
+    assert all(set(line) >= {"timestamp", "level", "component", "message"} for log in logs for line in log)
+    assert [any(tag in line["message"] for line in log) for log in logs] == [False, True, False]
+    assert [any(line["component"] == "Brackets" for line in log) for log in logs] == [True, False, True]
+    assert len(logs[0]) == len(logs[2])
+    assert "WORKBENCH-MONITOR" not in {line["component"] for log in logs for line in log}
 
 
 def test_log_level_is_taken_from_the_config_and_changes_the_process(
@@ -436,7 +468,7 @@ def _bad_configs(catalog: Path) -> dict[str, tuple[Any, type[Exception], str]]:
         "bar type not there": (
             _bad(good, data=[_bad(data, bar_types=["GBP/USD.SIM-5-MINUTE-BID-EXTERNAL"])]),
             NotFoundError,
-            "GBPUSD.SIM-1-MINUTE-BID-EXTERNAL",
+            "expected one of GBP/USD.SIM-1-MINUTE-ASK-EXTERNAL, GBP/USD.SIM-1-MINUTE-BID-EXTERNAL",
         ),
         "bar type nonsense": (_bad(good, data=[_bad(data, bar_types=["nonsense"])]), ConfigError, "nonsense"),
         "quotes not there": (
@@ -462,6 +494,28 @@ def _bad_configs(catalog: Path) -> dict[str, tuple[Any, type[Exception], str]]:
             _bad(good, venues=[_bad(venue, account_type="NOPE")]),
             ConfigError,
             "account_type is 'NOPE'",
+        ),
+        "book type": (_bad(good, venues=[_bad(venue, book_type="L9")]), ConfigError, "book_type is 'L9'"),
+        "venue name": (_bad(good, venues=[_bad(venue, name="Börse")]), ConfigError, "venue SIM"),
+        "second venue name": (
+            _bad(good, venues=[venue, _bad(venue, name="Börse")]),
+            ConfigError,
+            "a venue is named 'Börse'",
+        ),
+        "log level": (
+            fx_config(catalog, logging=LoggingConfig(log_level_file="LOUD"), **HALF_A_DAY),
+            ConfigError,
+            "the log level is 'LOUD'",
+        ),
+        "strategy id": (
+            fx_config(catalog, ema_cross(strategy_id="X"), **HALF_A_DAY),
+            ConfigError,
+            "NAME-TAG",
+        ),
+        "fill model": (
+            _bad(good, venues=[_bad(venue, fill_model=build_fill_model(prob_slippage=2.0))]),
+            ConfigError,
+            "fill_model is",
         ),
         "balance": (_bad(good, venues=[_bad(venue, starting_balances=["much"])]), ConfigError, "much"),
         "no balance": (_bad(good, venues=[_bad(venue, starting_balances=[])]), ConfigError, "no starting"),

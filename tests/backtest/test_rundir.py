@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -22,7 +23,11 @@ TABLE = pa.table({"number": list(range(1_000))})
 
 def _record(run_id: str) -> RunRecord:
     return RunRecord(
-        run_id=run_id, state=JobState.COMPLETED, started_at="2012-02-01", finished_at="2012-02-02", versions={}
+        run_id=run_id,
+        state=JobState.COMPLETED,
+        started_at="2012-02-01",
+        finished_at="2012-02-02",
+        versions={},
     )
 
 
@@ -92,7 +97,9 @@ def test_manifest_leaves_out_and_removes_what_a_killed_process_was_writing(finis
     assert left.name not in record.files
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": 1}', b'{"run_id": "\xff"}', b"\x00" * 300])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"run_id": 1}', b'{"run_id": "\xff"}', b"\x00" * 300]
+)
 def test_damaged_manifest_is_a_run_error(finished: RunDirectory, content: bytes) -> None:
     (finished.path / "manifest.json").write_bytes(content)
     with pytest.raises(RunError, match=r"manifest\.json is damaged") as caught:
@@ -113,7 +120,7 @@ def test_damaged_json_is_a_run_error_and_missing_json_is_empty(
 
 def test_damaged_table_is_a_run_error_and_unknown_table_is_not_found(finished: RunDirectory) -> None:
     assert finished.read_table("orders").equals(TABLE)
-    with pytest.raises(NotFoundError, match="'fills'.*one of equity, orders, fills"):
+    with pytest.raises(NotFoundError, match=r"'fills'.*one of equity, orders, fills"):
         finished.read_table("fills")
     path = finished.path / "orders.parquet"
     content = bytearray(path.read_bytes())
@@ -124,6 +131,18 @@ def test_damaged_table_is_a_run_error_and_unknown_table_is_not_found(finished: R
     path.write_bytes(b"")
     with pytest.raises(RunError, match=r"orders\.parquet is damaged"):
         finished.read_table("orders")
+
+
+def test_flipped_byte_that_still_decodes_is_found_by_its_checksum(finished: RunDirectory) -> None:
+    noise = random.Random(1)
+    finished.write_table("fills", pa.table({"noise": [noise.randbytes(64) for _ in range(500)]}))
+    path = finished.path / "fills.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # Noise cannot be compressed, so it is stored as it is
+    path.write_bytes(content)
+    assert pq.read_table(path).num_rows == 500
+    with pytest.raises(RunError, match=r"fills\.parquet is damaged"):
+        finished.read_table("fills")
 
 
 def test_json_refuses_what_json_does_not_know(finished: RunDirectory) -> None:
@@ -187,6 +206,15 @@ def test_killed_writer_leaves_no_half_file_under_its_final_name(tmp_path: Path) 
             assert len(table.column("n").unique()) == 1
         assert list(directory.write_manifest(_record("run")).files) == sorted(p.name for p in kept)
         assert not list(directory.path.glob("*.tmp"))
+
+
+def test_file_is_exchanged_and_never_written_in_place(finished: RunDirectory) -> None:
+    path = finished.path / "orders.parquet"
+    before = path.read_bytes()
+    with path.open("rb") as reader:
+        finished.write_table("orders", TABLE.slice(0, 10))
+        assert reader.read() == before
+    assert finished.read_table("orders").num_rows == 10
 
 
 _FULL = """

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ast
 import builtins
-import contextlib
 import hashlib
 import importlib.metadata
 import inspect
 import linecache
 import math
-import os
 import symtable
 import sys
 import tokenize
@@ -23,6 +21,7 @@ from typing import Any
 import msgspec
 
 from workbench.errors import ConfigError, NotFoundError, RunError
+from workbench.files import write_atomically
 
 __all__ = ["MODULE_PREFIX", "SourceModule", "capture_class", "capture_file"]
 
@@ -82,15 +81,10 @@ class SourceModule(msgspec.Struct, frozen=True):
         """
         path = directory / f"{self.name}.py"
         content = self.text.encode()
-        temporary = path.with_suffix(f".{os.getpid()}-{id(self)}.tmp")
         try:
-            directory.mkdir(parents=True, exist_ok=True)
             if not (path.is_file() and path.read_bytes() == content):  # One that was changed is put right
-                temporary.write_bytes(content)
-                temporary.replace(path)
+                write_atomically(path, content)
         except OSError as e:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise RunError(f"{path} cannot be written: {e.strerror}", advice="free some space") from e
         return path
 
@@ -288,7 +282,8 @@ def _cells() -> Iterator[str]:
     # A cell that is run again keeps its file name and its place in the cache: the history tells the order.
     ran = {text.strip(): i for i, text in enumerate(getattr(main, "In", ()))}
     names = [f for f in linecache.cache if "ipykernel" in f or f.startswith("<ipython-input")]
-    yield from sorted(names[::-1], key=lambda f: -ran.get("".join(linecache.getlines(f)).strip(), -1))
+    names.reverse()
+    yield from sorted(names, key=lambda f: -ran.get("".join(linecache.getlines(f)).strip(), -1))
     main = getattr(main, "__file__", None)
     if main:
         yield main
@@ -366,9 +361,9 @@ def _is_builtin(name: str, value: Any) -> bool:
     """Return whether `name` means what it means everywhere, and not something that the notebook put there."""
     if not hasattr(builtins, name):
         return False
-    # IPython has its own `open`, `exit` and `quit`.
-    module = str(getattr(value, "__module__", None) or type(value).__module__)
-    return value is getattr(builtins, name) or module.partition(".")[0] in ("IPython", "ipykernel")
+    # IPython wraps `open`, and has its own `exit` and `quit`.
+    is_same = inspect.unwrap(value) is getattr(builtins, name) if callable(value) else False
+    return is_same or type(value).__module__.partition(".")[0] in ("IPython", "ipykernel")
 
 
 def _write_constant(value: Any) -> str | None:

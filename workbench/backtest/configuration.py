@@ -18,8 +18,11 @@ from nautilus_trader.backtest.config import (
 from nautilus_trader.config import ImportableStrategyConfig
 from nautilus_trader.model.data import Bar, BarType, QuoteTick, TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Money
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from workbench.backtest.decoding import DECODE_ERRORS, decode_config
 from workbench.errors import ConfigError, NotFoundError
 
 __all__ = [
@@ -75,17 +78,16 @@ def parse_run_config(text: bytes | str, *, origin: str = "the configuration") ->
 
     """
     try:
-        config: BacktestRunConfig = BacktestRunConfig.parse(text)
+        return decode_config(BacktestRunConfig, text)
     except msgspec.ValidationError as e:
         raise ConfigError(
             f"{origin}: {e}", advice="see BacktestRunConfig in nautilus_trader's documentation"
         ) from e
     except msgspec.DecodeError as e:
         raise ConfigError(f"{origin} is not valid JSON: {e}", expected="a BacktestRunConfig as JSON") from e
-    except (ValueError, TypeError, AttributeError, ImportError) as e:
+    except DECODE_ERRORS as e:
         # Raised by nautilus's own types while they are built from their strings
         raise ConfigError(f"{origin}: {e}", expected="values that nautilus_trader accepts") from e
-    return config
 
 
 def override_run_config(config: BacktestRunConfig, overrides: dict[str, Any]) -> BacktestRunConfig:
@@ -215,7 +217,8 @@ def build_run_config(
     start, end : str, optional
         The range, ISO 8601; without an offset it is UTC. Default: all data.
     starting_balance : str
-        Amount and currency; the currency is the base currency of the account.
+        Amount and currency; the currency is the base currency of the account, but for a CASH account that
+        trades currency pairs: it holds several, and is reported in this one.
     account_type, oms_type : str
         ``MARGIN`` or ``CASH``; ``NETTING`` or ``HEDGING``.
     leverage : Decimal or str
@@ -231,9 +234,18 @@ def build_run_config(
     """
     try:
         money = Money.from_str(starting_balance)
+    except (ValueError, ArithmeticError) as e:
+        raise ConfigError(
+            f"the starting balance is {starting_balance!r}", expected="for example 1000000 USD"
+        ) from e
+    try:
+        default_leverage = float(leverage)
+    except ValueError as e:
+        raise ConfigError(f"the leverage is {leverage!r}", expected="a number") from e
+    try:
         instruments = [BarType.from_str(b).instrument_id for b in bar_types or []]
         instruments += [InstrumentId.from_str(i) for i in [*(quotes or []), *(trades or [])]]
-    except ValueError as e:
+    except (ValueError, ArithmeticError) as e:
         raise ConfigError(str(e), expected="for example GBP/USD.SIM-1-MINUTE-BID-EXTERNAL") from e
     if not instruments:
         raise ConfigError("no data are named", expected="bar_types, quotes or trades")
@@ -244,14 +256,26 @@ def build_run_config(
     for kind, ids in ((QuoteTick, quotes), (TradeTick, trades)):
         if ids:
             data.append(BacktestDataConfig(catalog_path=path, data_cls=_name(kind), instrument_ids=ids))
+
+    def trades_currencies(venue: str) -> bool:
+        """Return whether it is an account that holds what it buys, and buys currencies."""
+        mine = [i for i in instruments if i.venue.value == venue]
+        return (
+            account_type == "CASH"
+            and Path(path).is_dir()
+            and any(
+                isinstance(i, CurrencyPair) for i in ParquetDataCatalog(path).instruments(instrument_ids=mine)
+            )
+        )
+
     venues = [
         BacktestVenueConfig(
             name=venue,
             oms_type=oms_type,
             account_type=account_type,
-            base_currency=money.currency.code,
+            base_currency=None if trades_currencies(venue) else money.currency.code,
             starting_balances=[str(money)],
-            default_leverage=float(leverage),
+            default_leverage=default_leverage,
             fill_model=fill_model or build_fill_model(),
             liquidity_consumption=True,
         )

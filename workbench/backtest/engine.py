@@ -19,6 +19,7 @@ from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.backtest.results import BacktestResult
 from nautilus_trader.common.component import is_backtest_force_stop, set_backtest_force_stop
+from nautilus_trader.common.config import InvalidConfiguration
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from nautilus_trader.model.enums import AssetClass, account_type_to_str
 from nautilus_trader.model.objects import Currency, Money
@@ -37,7 +38,7 @@ from workbench.backtest.logs import ProcessLog
 from workbench.backtest.marks import EXACT, Books, Marks, VenueTap
 from workbench.backtest.monitor import Monitor
 from workbench.backtest.rundir import RunDirectory, utc_now
-from workbench.errors import RunError
+from workbench.errors import ConfigError, RunError
 from workbench.jobs.control import Control, RecycleError
 from workbench.jobs.failures import build_failure
 from workbench.records import Failure, Progress, RunRecord
@@ -104,6 +105,12 @@ def _explain(record: RunRecord, log: bytes) -> RunRecord:
     reason = str(json.loads(lines[-1])["message"]).removeprefix("Stopping backtest from ")
     failure = msgspec.structs.replace(record.failure, message=f"nautilus stopped the run: {reason}")
     return msgspec.structs.replace(record, failure=failure)
+
+
+def _advise(message: str) -> str:
+    if "single-currency CASH account" in message:
+        return f"{message[: message.index('(')]}...: leave base_currency out of a CASH venue that trades currencies"
+    return message
 
 
 def _to_iso(ts_ns: int | None) -> str | None:
@@ -183,8 +190,11 @@ class _Run:
 
     def _run_node(self, node: BacktestNode, dataset: Dataset) -> RunRecord:
         VenueTap.take_registered()  # Of a run that failed while it was built
-        with installed_cache():
-            node.build()
+        try:
+            with installed_cache():
+                node.build()
+        except InvalidConfiguration as e:
+            raise ConfigError(_advise(str(e))) from e
         (engine,) = node.get_engines()
         AppendOnlyAnalyzer.take_over(engine.portfolio.analyzer)
         currency = self._find_currency()
@@ -230,6 +240,9 @@ class _Run:
             monitor.report_stage("save")
             with localcontext(EXACT):
                 self._save(engine, monitor, marks, currency, result)
+            record = msgspec.structs.replace(record, warnings=monitor.build_warnings())
+            for warning in record.warnings:
+                ProcessLog.note(warning)
         return record
 
     def _find_end(self, monitor: Monitor, error: BaseException | None) -> tuple[JobState, Failure | None]:

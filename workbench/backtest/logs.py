@@ -16,11 +16,13 @@ from nautilus_trader.common.component import (
 )
 from nautilus_trader.config import LoggingConfig
 
+from workbench.errors import ConfigError
 from workbench.jobs.control import RecycleError
 
-__all__ = ["ProcessLog"]
+__all__ = ["ProcessLog", "check_logging"]
 
 _DEFAULT_LEVEL = "WARN"
+_LEVELS = ("OFF", "TRACE", "DEBUG", "INFO", "WARN", "WARNING", "ERROR")
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -89,6 +91,23 @@ class ProcessLog:
     def _size() -> int:
         flush_logger()
         return ProcessLog._path.stat().st_size if ProcessLog._path and ProcessLog._path.is_file() else 0
+
+
+def check_logging(config: LoggingConfig | None) -> None:
+    """
+    Try the levels that the configuration names; nautilus would end the process for one that it does not know.
+
+    Raises
+    ------
+    ConfigError
+        If a level is none of nautilus's.
+
+    """
+    if config is None:
+        return
+    for level in (config.log_level_file, *(config.log_component_levels or {}).values()):
+        if level is not None and level.upper() not in _LEVELS:
+            raise ConfigError(f"the log level is {level!r}", expected=f"one of {', '.join(_LEVELS)}")
 
 
 def _choose_level(config: LoggingConfig | None) -> str:

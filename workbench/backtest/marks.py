@@ -14,6 +14,7 @@ from nautilus_trader.common.config import ImportableActorConfig
 from nautilus_trader.core.data import Data
 from nautilus_trader.model.enums import PositionSide, PriceType
 from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import CryptoPerpetual, CurrencyPair
 from nautilus_trader.model.objects import Currency, Price
 from nautilus_trader.model.position import Position
 
@@ -123,8 +124,8 @@ class Marks:
 
     A long position is marked at the bid and a short one at the ask of the venue's own book: the price at
     which it could be closed now. A rate is the middle of the book of the instrument that quotes one currency
-    in the other, or else what nautilus's cache finds along quoted pairs. There is no guess: no price or no
-    rate is ``None``.
+    in the other, spot before a derivative, or else what nautilus's cache finds along quoted pairs. There is no
+    guess: no price or no rate is ``None``.
 
     Attributes
     ----------
@@ -165,16 +166,21 @@ class Marks:
         return rate
 
     def _find_pair(self, source: str, target: str) -> tuple[InstrumentId, bool] | None:
+        derivative: tuple[InstrumentId, bool] | None = None
         for exchange in self._books.exchanges:
             for instrument in exchange.instruments.values():
                 base = instrument.get_base_currency()
                 if base is None or instrument.is_inverse:
                     continue
-                if (base.code, instrument.quote_currency.code) == (source, target):
-                    return instrument.id, False
-                if (base.code, instrument.quote_currency.code) == (target, source):
-                    return instrument.id, True
-        return None
+                quoted = (base.code, instrument.quote_currency.code)
+                if quoted not in ((source, target), (target, source)):
+                    continue
+                pair = (instrument.id, quoted != (source, target))
+                if isinstance(instrument, CurrencyPair):
+                    return pair
+                # A perpetual or a future trades at a premium: a rate only where there is no spot.
+                derivative = derivative or pair
+        return derivative
 
     def _rate_from_book(self, instrument_id: InstrumentId, is_inverted: bool) -> Decimal | None:
         touch = self._books.find_touch(instrument_id)
@@ -187,7 +193,17 @@ class Marks:
 
     def _rate_from_cache(self, source: Currency, target: Currency) -> Decimal | None:
         for exchange in self._books.exchanges:
+            if not self._has_price(exchange):
+                continue  # Nautilus would log an error for every sample
             rate = self._cache.get_xrate(exchange.id, source, target, PriceType.MID)
             if rate:
                 return Decimal(repr(rate))
         return None
+
+    def _has_price(self, exchange: SimulatedExchange) -> bool:
+        """Return whether an instrument of the venue from which nautilus reads rates has had a price."""
+        return any(
+            self._books.find_touch(instrument.id).bid is not None
+            for instrument in exchange.instruments.values()
+            if isinstance(instrument, CurrencyPair | CryptoPerpetual)
+        )

@@ -11,6 +11,7 @@ from nautilus_trader.accounting.accounts.base import Account
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.common.component import set_backtest_force_stop
 from nautilus_trader.common.config import ActorConfig
+from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from nautilus_trader.model.enums import AccountType, PositionSide
 from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.objects import Currency
@@ -125,6 +126,8 @@ class Monitor(Actor):
         self.samples: list[Sample] = []
         self.fills: list[FillSample] = []
         self.was_cancelled = False
+        self._has_value = False
+        self._valued_ns: int | None = None
 
     def on_start(self) -> None:
         """Take the first sample, begin to tick and listen for fills."""
@@ -147,14 +150,59 @@ class Monitor(Actor):
             )
         self.msgbus.subscribe(topic="events.fills.*", handler=self._on_fill)
 
+    def on_stop(self) -> None:
+        """Do nothing: nautilus warns where this is missing."""
+
+    def build_warnings(self) -> list[str]:
+        """Return what a reader of the results must know, one line each."""
+        warnings = []
+        below = [s for s in self.samples if s.equity is not None and s.equity < 0]
+        if below:
+            lowest = min(s.equity for s in below if s.equity is not None)
+            warnings.append(
+                f"the equity fell below zero at {unix_nanos_to_iso8601(below[0].ts_ns)} and was {lowest:f} "
+                f"{self._currency} at its lowest: nautilus liquidates nobody, so results after that are not "
+                "those of an account that could exist"
+            )
+        if self._valued_ns is not None:
+            warnings.append(
+                "nothing said at the start what the balances are worth in "
+                f"{self._currency}: they are valued at the first price, of {unix_nanos_to_iso8601(self._valued_ns)}"
+            )
+        missing = [pair for pair, source in self._marks.sources.items() if source == "missing"]
+        if missing:
+            warnings.append(
+                f"the rate {', '.join(missing)} was missing at times: what needs it is given as no number"
+            )
+        return warnings
+
     def take_sample(self, ts_ns: int) -> None:
         """Append the state of the accounts, or put it in the place of an earlier one of the same time."""
         sample = self._measure(ts_ns)
+        if sample.equity is not None and not self._has_value:
+            self._has_value = True
+            self._value_start(sample)
         if self.samples and self.samples[-1].ts_ns >= ts_ns:
             sample = msgspec.structs.replace(sample, ts_ns=self.samples[-1].ts_ns)
             self.samples[-1] = sample
         else:
             self.samples.append(sample)
+
+    def _value_start(self, sample: Sample) -> None:
+        """
+        Value the samples before the first price at the first price, if nothing has been traded.
+
+        An account of several currencies begins before anything says what they are worth.
+        """
+        if not self.samples or self.fills:
+            return
+        self._valued_ns = sample.ts_ns
+        self._marks.sources.clear()
+        self.samples = [
+            msgspec.structs.replace(sample, ts_ns=s.ts_ns, events=s.events, open_orders=s.open_orders)
+            for s in self.samples
+        ]
+        self._measure(sample.ts_ns)  # Puts the sources of the rates down again
 
     def _on_data(self, ts_ns: int) -> None:
         """Tick for every moment before `ts_ns` that is due: all data up to it have been processed."""
@@ -204,12 +252,14 @@ class Monitor(Actor):
         )
 
     def _on_fill(self, fill: OrderFilled) -> None:
+        # Not `fill.currency`: of an inverse contract that is the quote currency, in which nothing is paid.
+        settlement = self.cache.instrument(fill.instrument_id).get_settlement_currency()
         with localcontext(EXACT):
             self.fills.append(
                 FillSample(
                     fill=fill,
                     touch=self._books.find_touch(fill.instrument_id),
-                    rate=self._marks.find_rate(fill.currency, self._currency),
+                    rate=self._marks.find_rate(settlement, self._currency),
                     commission_rate=None
                     if fill.commission is None
                     else self._marks.find_rate(fill.commission.currency, self._currency),

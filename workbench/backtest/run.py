@@ -17,6 +17,7 @@ from workbench.backtest.capture import SourceModule
 from workbench.backtest.configuration import parse_run_config, redact_run_config
 from workbench.backtest.datasets import check_run_data
 from workbench.backtest.identity import collect_versions
+from workbench.backtest.logs import check_logging
 from workbench.backtest.rundir import RunDirectory, new_run_id, utc_now
 from workbench.backtest.sources import check_strategies, find_captured, restore_sources, sources_path
 from workbench.backtest.venues import check_venues
@@ -307,6 +308,7 @@ def start_backtest(
     runs = runs or load_settings().runs
     check_run_data(config)
     check_venues(config)
+    check_logging(config.engine.logging if config.engine is not None else None)
     check_strategies(config, runs)
     sources = [
         SourceModule.from_captured(sources_path(runs) / f"{name}.py")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.errors import ExistsError, NotFoundError, RunError
+from workbench.files import write_atomically
 from workbench.records import FileRecord, RunRecord
 
 __all__ = ["RunDirectory", "find_runs", "new_run_id", "utc_now"]
@@ -178,16 +178,9 @@ class RunDirectory:
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.path / name
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            write_atomically(path, content)
         except OSError as e:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise RunError(
                 f"{path} cannot be written: {e.strerror}", advice="free some space and run again"
             ) from e

@@ -13,13 +13,13 @@ from nautilus_trader.backtest.config import BacktestRunConfig
 from nautilus_trader.common.config import (
     NautilusConfig,
     msgspec_encoding_hook,
-    resolve_config_path,
     resolve_path,
 )
 from nautilus_trader.config import ImportableStrategyConfig, StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
 from workbench.backtest.capture import MODULE_PREFIX, SourceModule, capture_class, capture_file
+from workbench.backtest.decoding import DECODE_ERRORS, decode_config
 from workbench.errors import ConfigError, NotFoundError
 
 __all__ = [
@@ -211,14 +211,9 @@ def _check(strategy_path: str, config_path: str, config: dict[str, Any], runs: P
         raise ConfigError(
             f"{strategy_path} is not a strategy", expected="a subclass of nautilus_trader's Strategy"
         )
-    is_config = isinstance(config_class, type) and issubclass(config_class, NautilusConfig)
-    if not is_config:
-        raise ConfigError(
-            f"{config_path} is not a configuration", expected="a subclass of nautilus_trader's StrategyConfig"
-        )
     try:
-        config_class.parse(msgspec.json.encode(config, enc_hook=msgspec_encoding_hook))
-    except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, ArithmeticError) as e:
+        decode_config(config_class, msgspec.json.encode(config, enc_hook=msgspec_encoding_hook))
+    except DECODE_ERRORS as e:
         raise ConfigError(f"{config_class.__name__}: {e}", expected="the fields of this class") from e
 
 
@@ -229,7 +224,7 @@ def _resolve(path: str, config_path: str, runs: Path, what: str) -> tuple[Any, A
     sys.path.insert(0, directory)
     importlib.invalidate_caches()  # The module may have been written a moment ago
     try:
-        return resolve_path(path), resolve_config_path(config_path)
+        found, config_class = resolve_path(path), resolve_path(config_path)
     except Exception as e:  # Somebody's module may raise anything while it is imported
         lines = str(e).splitlines() or [""]
         raise NotFoundError(
@@ -240,3 +235,8 @@ def _resolve(path: str, config_path: str, runs: Path, what: str) -> tuple[Any, A
         sys.dont_write_bytecode = writes_bytecode
         with contextlib.suppress(ValueError):
             sys.path.remove(directory)
+    if not (isinstance(config_class, type) and issubclass(config_class, NautilusConfig)):
+        raise ConfigError(
+            f"{config_path} is not a configuration", expected="a subclass of nautilus_trader's config classes"
+        )
+    return found, config_class

@@ -134,6 +134,7 @@ def _created(order: Order) -> tuple[int, int, str]:
 def build_fills(fills: list[FillSample], cache: Cache) -> pa.Table:
     """Return all fills in the order in which they happened."""
     instruments = {s.fill.instrument_id: cache.instrument(s.fill.instrument_id) for s in fills}
+    settlements = {key: i.get_settlement_currency().code for key, i in instruments.items()}
     columns: list[_Column] = [
         ("ts_event", _TIME, lambda s: s.fill.ts_event),
         ("instrument_id", pa.string(), lambda s: _text(s.fill.instrument_id)),
@@ -149,7 +150,7 @@ def build_fills(fills: list[FillSample], cache: Cache) -> pa.Table:
         ("last_px", _AMOUNT, lambda s: _amount(s.fill.last_px)),
         ("multiplier", _AMOUNT, lambda s: _amount(instruments[s.fill.instrument_id].multiplier)),
         ("is_inverse", pa.bool_(), lambda s: instruments[s.fill.instrument_id].is_inverse),
-        ("currency", pa.string(), lambda s: s.fill.currency.code),
+        ("currency", pa.string(), lambda s: settlements[s.fill.instrument_id]),
         ("commission", _AMOUNT, lambda s: _amount(s.fill.commission)),
         ("commission_currency", pa.string(), lambda s: s.fill.commission and s.fill.commission.currency.code),
         ("liquidity_side", pa.string(), lambda s: liquidity_side_to_str(s.fill.liquidity_side)),

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from nautilus_trader.backtest import node
 from nautilus_trader.backtest.config import BacktestRunConfig, BacktestVenueConfig
 from nautilus_trader.common.config import InvalidConfiguration
+from nautilus_trader.model.enums import AccountType, BookType, OmsType, OtoTriggerMode
 
 from workbench.errors import ConfigError
 
 __all__ = ["check_venues"]
+
+# Nautilus's own readers of these names end the process where the name is unknown.
+_NAMES: dict[str, type[Enum]] = {
+    "oms_type": OmsType,
+    "account_type": AccountType,
+    "book_type": BookType,
+    "oto_trigger_mode": OtoTriggerMode,
+}
 
 # What nautilus reads from a venue while it builds the engine, by the field that it reads.
 _READERS: dict[str, Callable[[BacktestVenueConfig], Any]] = {
@@ -47,6 +57,9 @@ def check_venues(config: BacktestRunConfig) -> None:
         if venue.name in seen:
             raise ConfigError(f"the venue {venue.name} is configured twice", expected="one entry a venue")
         seen.add(venue.name)
+        if not venue.name.strip() or not venue.name.isascii():
+            raise ConfigError(f"a venue is named {venue.name!r}", expected="ASCII, such as SIM")
+        _check_names(venue)
         for field, read in _READERS.items():
             try:
                 value = read(venue)
@@ -64,6 +77,16 @@ def check_venues(config: BacktestRunConfig) -> None:
         node.BacktestNode([config])
     except InvalidConfiguration as e:
         raise ConfigError(str(e)) from e
+
+
+def _check_names(venue: BacktestVenueConfig) -> None:
+    for field, kind in _NAMES.items():
+        value = getattr(venue, field)
+        if isinstance(value, str) and value not in kind.__members__:
+            raise ConfigError(
+                f"the venue {venue.name}: {field} is {value!r}",
+                expected=f"one of {', '.join(kind.__members__)}",
+            )
 
 
 def _check_balances(venue: BacktestVenueConfig) -> None:

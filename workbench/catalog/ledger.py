@@ -17,6 +17,7 @@ import msgspec
 
 from workbench.catalog.content import hash_file
 from workbench.errors import CatalogError
+from workbench.files import write_atomically
 
 __all__ = [
     "LEDGER",
@@ -26,7 +27,6 @@ __all__ = [
     "ledger_path",
     "load_entry",
     "remove_entry",
-    "write_atomically",
     "write_entry",
 ]
 
@@ -97,20 +97,6 @@ def remove_entry(catalog: Path, file: Path) -> None:
     for kind, suffix in (("contents", ".json"), ("dropped", ".jsonl")):
         with suppress(FileNotFoundError):
             ledger_path(catalog, file, kind, suffix).unlink()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def hash_footer(path: Path) -> str:

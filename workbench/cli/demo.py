@@ -14,6 +14,7 @@ from workbench.cli.sample import build_stock_csv
 from workbench.cli.tables import echo_json, live_progress
 from workbench.config import load_settings
 from workbench.errors import InputError, RunError
+from workbench.files import write_atomically
 from workbench.jobs.worker import Worker
 from workbench.states import JobState
 
@@ -197,7 +198,7 @@ def _write_config(catalog: Path, instrument_id: str, specs: tuple[str, ...], tra
     )
     check_run_data(config)
     path = catalog.parent / "demo-config.json"
-    path.write_bytes(msgspec.json.format(config.json(), indent=2) + b"\n")
+    write_atomically(path, msgspec.json.format(config.json(), indent=2) + b"\n")
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.errors import NotFoundError
+from workbench.files import write_atomically
 
 __all__ = ["Split", "build_stock_csv", "find_splits"]
 
@@ -43,7 +44,6 @@ def build_stock_csv(symbol: str, directory: Path) -> tuple[Path, str]:
     """
     rows = _load(symbol)
     splits = find_splits(rows)
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{symbol}-daily.csv"
     out = io.StringIO()
     writer = csv.writer(out)
@@ -55,9 +55,7 @@ def build_stock_csv(symbol: str, directory: Path) -> tuple[Path, str]:
                 ratio *= split.ratio
         prices = [(Decimal(row[name]) / ratio).quantize(_CENT, ROUND_HALF_EVEN) for name in _PRICES]
         writer.writerow([f"{row['Date']}T16:00:00", *prices, int(row["Volume"]) * ratio])
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(out.getvalue())
-    temporary.replace(path)
+    write_atomically(path, out.getvalue().encode())
     done = ", ".join(f"{s.ratio}:1 on {s.date}" for s in splits)
     return path, (
         f"adjusted for splits ({done})" if splits else "no splits in the data"

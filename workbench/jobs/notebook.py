@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from workbench.errors import InputError, RunError
+from workbench.errors import InputError, NotFoundError, RunError
 from workbench.jobs.control import Control
 from workbench.records import Progress
 from workbench.states import JobState
@@ -59,14 +60,14 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the notebook has no such parameter.
+        If there is no such notebook, or it has no such parameter.
     RunError
         If a cell fails; the notebook is saved with its error.
 
     """
     source, output = Path(spec["notebook"]), Path(spec["output"])
     parameters = spec["parameters"]
-    known = papermill.inspect_notebook(str(source))
+    known = _inspect(source)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise InputError(
@@ -93,11 +94,28 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
         raise RunError(
             f"cell {e.exec_count} of {source.name} failed: {e.ename}: {reason}", advice=f"see {output}"
         ) from None
+    except DeadKernelError:
+        raise RunError(f"the kernel of {source.name} died in a cell", advice=f"see {output}") from None
     except KeyboardInterrupt:
         return {"state": JobState.CANCELLED}
     finally:
         done.set()
     return {}
+
+
+def _inspect(source: Path) -> dict[str, Any]:
+    """Return the parameters of the notebook."""
+    if not source.is_file():
+        raise NotFoundError(f"there is no notebook {source}")
+    try:
+        known: dict[str, Any] = papermill.inspect_notebook(str(source))
+    except Exception as e:  # nbformat and papermill raise whatever the content led them to
+        reason = (str(e).splitlines() or [""])[0]
+        raise InputError(
+            f"{source} is not a notebook that can run: {type(e).__name__}: {reason[:200]}",
+            expected="a Jupyter notebook with a kernel's name",
+        ) from e
+    return known
 
 
 def _interrupt_on_cancel(control: Control, done: threading.Event) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from workbench.errors import InputError, NotFoundError
+from workbench.files import write_atomically
 from workbench.ui.static import build_runtime_html
 from workbench.ui.theme import load_style
 
@@ -142,17 +141,7 @@ def export_notebook_html(
     text = build_notebook_html(
         node, title=title or str(node.metadata.get("title") or notebook.stem), theme=theme, has_code=has_code
     )
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(target, text.encode())
     return target
 
 
