@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given, settings
@@ -213,9 +213,10 @@ def test_costs_gross_is_net_plus_costs_to_the_last_digit(make_fills, daily_equit
     if any(part is None for part in parts):
         assert metrics["gross_pnl"]["value"] is None
     else:
-        assert Decimal(metrics["gross_pnl"]["value"]) == sum(map(Decimal, parts))
-        earned = Decimal(metrics["spread_earned"]["value"])
-        assert Decimal(metrics["spread"]["value"]) == Decimal(metrics["spread_paid"]["value"]) - earned
+        with localcontext(prec=100):  # The default context rounds sums to 28 digits
+            assert Decimal(metrics["gross_pnl"]["value"]) == sum(map(Decimal, parts))
+            earned = Decimal(metrics["spread_earned"]["value"])
+            assert Decimal(metrics["spread"]["value"]) == Decimal(metrics["spread_paid"]["value"]) - earned
 
 
 @settings(max_examples=60, deadline=None)

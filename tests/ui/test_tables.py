@@ -68,3 +68,10 @@ def test_facts_table_long_hash_is_shortened_with_the_whole_on_hover() -> None:
     html = FactsTable({"Hash": "ab" * 32, "Note": EVIL}, title="Run").build_html()
     assert f"title='{'ab' * 32}'" in html
     assert EVIL not in html
+
+
+def test_headline_warnings_stand_below_the_numbers_and_are_escaped():
+    html = HeadlineStrip({}, {}, warnings=["the equity fell below <zero>"]).build_html()
+    assert "role='note'" in html
+    assert "the equity fell below &lt;zero&gt;" in html
+    assert html.index("wb-kpis") < html.index("&lt;zero&gt;")

@@ -46,6 +46,8 @@ def decode_config[C: NautilusConfig](kind: type[C], text: bytes | str) -> C:
 
 def _decode(kind: type, value: Any) -> Any:
     if isinstance(value, str):
+        if issubclass(kind, Identifier) and "\x00" in value:
+            raise ValueError(f"invalid `{kind.__name__}` value {value!r}: expected text")
         if kind in _TAGGED:
             _check_tagged(kind, value)
         elif issubclass(kind, Identifier) and kind not in _ANY_TEXT and not value.isascii():

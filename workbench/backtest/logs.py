@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ __all__ = ["ProcessLog", "check_logging"]
 _DEFAULT_LEVEL = "WARN"
 _LEVELS = ("OFF", "TRACE", "DEBUG", "INFO", "WARN", "WARNING", "ERROR")
 _MAX_BYTES = 64 * 1024 * 1024
+_TAIL_BYTES = 8 * 1024
+# How long the logger's thread may take to write what it was given.
+_WRITE_SECS = 10.0
 
 
 class ProcessLog:
@@ -62,12 +66,11 @@ class ProcessLog:
 
     def read(self) -> bytes:
         """Return what was logged since this object was made, whole lines, at most the last 64 MB of it."""
-        flush_logger()
         source = ProcessLog._path
         if source is None or not source.is_file():
             return b""
+        end = _wait_until_written(source)
         with source.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
             start = max(self._start, end - _MAX_BYTES)
             file.seek(start)
             content = file.read(end - start)
@@ -91,6 +94,35 @@ class ProcessLog:
     def _size() -> int:
         flush_logger()
         return ProcessLog._path.stat().st_size if ProcessLog._path and ProcessLog._path.is_file() else 0
+
+
+def _wait_until_written(source: Path) -> int:
+    """
+    Return where the log ends once all that was logged is in the file.
+
+    Nautilus writes its log on a thread of its own, and flushing only asks that thread to. A last line of our
+    own tells when it has come to the end; it is not part of what is returned.
+    """
+    level = ProcessLog._levels[0] if ProcessLog._levels else "OFF"
+    if level == "OFF":
+        return source.stat().st_size
+    token = os.urandom(16).hex()
+    logger = Logger("Workbench")
+    (logger.error if level == "ERROR" else logger.warning)(token)
+    flush_logger()
+    deadline = time.monotonic() + _WRITE_SECS
+    while True:
+        with source.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            begin = max(0, end - _TAIL_BYTES)
+            file.seek(begin)
+            tail = file.read(end - begin)
+        found = tail.find(token.encode())
+        if found >= 0:
+            return begin + tail.rfind(b"\n", 0, found) + 1
+        if time.monotonic() > deadline:
+            return end
+        time.sleep(0.002)
 
 
 def check_logging(config: LoggingConfig | None) -> None:

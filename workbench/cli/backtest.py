@@ -141,6 +141,8 @@ def echo_run(finished: Run) -> None:
         ("run", str(finished.path)),
     ]
     echo_table([("", "left"), ("", "left")], facts)
+    for warning in record.warnings:
+        click.echo(f"warning   {warning}")
 
 
 def _wait(active: ActiveRun) -> Run:

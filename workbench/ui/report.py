@@ -96,7 +96,11 @@ class Report(View):
     @property
     def headline(self) -> View:
         """The few numbers that are looked for first."""
-        return HeadlineStrip(self._run.metrics.get("headline") or {}, self._definitions)
+        return HeadlineStrip(
+            self._run.metrics.get("headline") or {},
+            self._definitions,
+            warnings=self._run.manifest.get("warnings") or (),
+        )
 
     @property
     def equity(self) -> EquityCurveChart:

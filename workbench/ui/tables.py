@@ -68,6 +68,8 @@ class HeadlineStrip(View):
         ``metrics.json``'s ``definitions``, shown on hover.
     names : sequence of str, optional
         Which to show.
+    warnings : sequence of str, optional
+        What a reader must know before the numbers: the manifest's ``warnings``.
 
     """
 
@@ -75,11 +77,17 @@ class HeadlineStrip(View):
     _SHORT: Mapping[str, str] = {"total_return": "Return", "max_drawdown": "Max drawdown", "sharpe": "Sharpe"}
 
     def __init__(
-        self, headline: Mapping[str, Metric], definitions: Definitions, *, names: Sequence[str] = DEFAULT
+        self,
+        headline: Mapping[str, Metric],
+        definitions: Definitions,
+        *,
+        names: Sequence[str] = DEFAULT,
+        warnings: Sequence[str] = (),
     ) -> None:
         self._headline = headline
         self._definitions = definitions
         self._names = names
+        self._warnings = warnings
 
     def __repr__(self) -> str:
         parts = [f"{name} {format_metric(self._get(name))}" for name in self._names]
@@ -91,7 +99,11 @@ class HeadlineStrip(View):
 
     def build_html(self) -> str:
         """Return one column per number; an unknown one says why in place of a value."""
-        return f"<div class='wb-kpis'>{''.join(self._build_kpi(name) for name in self._names)}</div>"
+        notes = "".join(
+            f"<div class='wb-note warn' role='note'>\N{WARNING SIGN} {escape(w)}</div>"
+            for w in self._warnings
+        )
+        return f"<div class='wb-kpis'>{''.join(self._build_kpi(name) for name in self._names)}</div>{notes}"
 
     def _build_kpi(self, name: str) -> str:
         metric = self._get(name)
