@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nautilus_trader.analysis.analyzer import PortfolioAnalyzer
 from nautilus_trader.cache.cache import Cache
@@ -161,8 +161,17 @@ def _plain(value: Any) -> Any:
     return repr(value)
 
 
+_P1, _P1_SNAPSHOT = PositionId("P-1"), PositionId("P-1-5f2d6a6c-58a0-4c8c-8b77-6e8f5a3f9b10")
+
+
 @settings(max_examples=100, deadline=None)
 @given(steps=_steps)
+# A trade that was recorded is counted once: by its id, without the UUID of a snapshot, and its time.
+@example(steps=[("add_trade", _P1, Money(1, USD), 0), ("record_trade", _P1, Money(2, USD), 0)])
+@example(steps=[("add_trade", _P1, Money(1, USD), 0), ("record_trade", _P1, Money(2, USD), 1)])
+@example(steps=[("add_trade", _P1_SNAPSHOT, Money(1, USD), 3), ("record_trade", _P1, Money(2, USD), 3)])
+@example(steps=[("add_trade", _P1, Money(1, USD), None), ("record_trade", _P1, Money(2, USD), 1)])
+@example(steps=[("add_trade", _P1, Money(1, USD), 0), ("record_trade", _P1, Money(2, USD), None)])
 def test_analyzer_any_sequence_of_calls_answers_as_nautilus(
     pair: tuple[PortfolioAnalyzer, AppendOnlyAnalyzer], steps: list[tuple[Any, ...]]
 ) -> None:
