@@ -222,6 +222,17 @@ def test_warm_worker_forgets_the_state_of_strategy_modules(gbpusd: Path, runs: P
         assert "run number 1 in this process" in (run.path / "log.jsonl").read_text()
 
 
+def test_strategy_that_changes_the_decimal_context_changes_no_number(
+    gbpusd: Path, runs: Path, worker: Worker
+) -> None:
+    found = []
+    for kind in ("poison", "wait"):
+        config = fx_config(gbpusd, strategy("Trouble", kind=kind, at=15), **HALF_A_DAY)
+        tables = _tables(run_backtest(config, runs=runs, worker=worker))
+        found.append({name: tables[name] for name in ("equity", "fills", "positions")})
+    assert found[0] == found[1]
+
+
 def test_warm_worker_memory_does_not_grow_from_run_to_run(gbpusd: Path, runs: Path) -> None:
     config = fx_config(gbpusd, ema_cross(2, 3), **TWO_DAYS)
     with Worker() as warm:

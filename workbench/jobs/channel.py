@@ -24,13 +24,16 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     """
     To the child: run the callable at `task` (``module:function``) with `spec`.
 
-    `search_path` is where the caller finds modules; `stall_secs` is when it loses its patience.
+    `search_path` is where the caller finds modules; `stall_secs` is when it loses its patience. The task
+    starts as it was steered before: held if `is_paused`, and told to stop if `is_cancelled`.
     """
 
     task: str
     spec: dict[str, Any]
     search_path: list[str] = []
     stall_secs: float = 600.0
+    is_paused: bool = False
+    is_cancelled: bool = False
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):

@@ -57,6 +57,10 @@ class _Child:
             if isinstance(message, Run):
                 # Made here, not on the main thread, so that a cancel right behind finds it.
                 self._control = Control(self._report)
+                if message.is_paused:
+                    self._control.pause()
+                if message.is_cancelled:
+                    self._control.cancel()
                 self._alarm_secs = min(message.stall_secs + _ORPHAN_SECS, _MAX_ALARM_SECS)
                 self._set_alarm()  # Before the task can take the interpreter
                 self._tasks.put((message, self._control))

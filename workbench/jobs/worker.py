@@ -223,6 +223,9 @@ class Worker:
         if channel is None:
             return _failed("died", "the worker was closed", 0)
         self._stderr_start = self._stderr.stat().st_size
+        run = msgspec.structs.replace(
+            run, is_paused=switch.is_paused, is_cancelled=switch.cancelled_at is not None
+        )
         with contextlib.suppress(OSError):  # A dead child is noticed below
             channel.send(run)
         try:
