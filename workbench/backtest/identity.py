@@ -13,18 +13,20 @@ from typing import Any
 
 from nautilus_trader.backtest.config import BacktestRunConfig
 
+from workbench import __version__
 from workbench.backtest.configuration import normalise_run_config
 from workbench.backtest.datasets import Dataset, hash_data
 from workbench.records import Identity
 
 __all__ = ["build_identity", "collect_versions"]
 
-_PACKAGES = ("nautilus_trader", "nautilus-workbench", "numpy", "pandas", "pyarrow")
+_PACKAGES = ("nautilus_trader", "numpy", "pandas", "pyarrow")
 
 
 def collect_versions() -> dict[str, str]:
     """Return the versions that a result may depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    own = {"python": platform.python_version(), "nautilus-workbench": __version__}
+    return {**own, **{name: version(name) for name in _PACKAGES}}
 
 
 def build_identity(config: BacktestRunConfig, dataset: Dataset, versions: dict[str, str]) -> Identity:
