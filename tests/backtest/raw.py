@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,32 +21,52 @@ from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from workbench.backtest.run import Run
 
 HERE = Path(__file__).parent
+PATIENCE_SECS = 250.0
 
 
 class RawProcess:
-    """A process that runs `configs` one after the other, started at once and waited for when needed."""
+    """
+    A process that runs `configs` one after the other, started at once and waited for when needed.
 
-    def __init__(self, directory: Path, configs: list[BacktestRunConfig]) -> None:
-        directory.mkdir(parents=True)
+    Test processes that name the same directory share one: the first starts it, the others wait for it.
+    """
+
+    def __init__(self, directory: Path, configs: list[BacktestRunConfig], *, is_quick: bool = False) -> None:
         self._output = directory / "output.json"
         self._error = directory / "error.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._found: list[dict[str, Any]] | None = None
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            return
         (directory / "input.json").write_text(json.dumps([_silence(c) for c in configs]))
         with self._error.open("w") as error:
             self._process = subprocess.Popen(
-                [sys.executable, str(HERE / "raw_run.py"), str(directory / "input.json"), str(self._output)],
+                [
+                    sys.executable,
+                    str(HERE / "raw_run.py"),
+                    str(directory / "input.json"),
+                    str(self._output),
+                    *(["quick"] if is_quick else []),
+                ],
                 env={**os.environ, "PYTHONPATH": str(HERE), "PYTHONHASHSEED": "0"},
                 stdout=subprocess.DEVNULL,
                 stderr=error,
             )
-        self._found: list[dict[str, Any]] | None = None
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:  # Another test process may wait for what it finds
+            self._process.wait(timeout=PATIENCE_SECS)
 
     def read(self, index: int = 0) -> dict[str, Any]:
         if self._found is None:
-            assert self._process.wait(timeout=200) == 0, self._error.read_text()
+            pause, deadline = threading.Event(), time.monotonic() + PATIENCE_SECS
+            while not self._output.exists():
+                is_over = self._process is not None and self._process.poll() not in (None, 0)
+                assert not is_over, self._error.read_text()
+                assert time.monotonic() < deadline, self._error.read_text()
+                pause.wait(0.05)
             self._found = json.loads(self._output.read_text())
         return self._found[index]
 

@@ -2,6 +2,8 @@
 Run configurations as a user of nautilus would, with nothing of the workbench, and print what came of them.
 
 Reads a JSON list of configurations from the file that is the first argument; writes a JSON list to the second.
+A third argument, ``quick``, turns off pandas's Arrow strings: nautilus's bookkeeping of trades then takes a fraction
+of the time, and the numbers are the same.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 from nautilus_trader.backtest.config import BacktestRunConfig
 from nautilus_trader.backtest.node import BacktestNode
 
@@ -68,5 +71,10 @@ def run_raw(text: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if "quick" in sys.argv[3:]:
+        pd.set_option("future.infer_string", False)
     found = [run_raw(text) for text in json.loads(Path(sys.argv[1]).read_text())]
-    Path(sys.argv[2]).write_text(json.dumps(found))
+    whole = Path(sys.argv[2])
+    part = whole.with_suffix(".part")
+    part.write_text(json.dumps(found))
+    part.replace(whole)

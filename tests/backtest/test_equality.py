@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,10 +63,13 @@ NAMES = list(_cases(Path()))
 @pytest.fixture(scope="module")
 def raws(gbpusd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raws]:
     """Return what raw nautilus makes of every case; the month's runs in processes of their own."""
-    base = tmp_path_factory.mktemp("raw")
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # One for all test processes
+        base = base.parent
+    base = base / "raw"
     cases = list(_cases(gbpusd).values())
     processes = {
-        "cases": RawProcess(base / "cases", cases),
+        "cases": RawProcess(base / "cases", cases, is_quick=True),
         "NETTING": RawProcess(base / "netting", [fx_config(gbpusd)]),
         "HEDGING": RawProcess(base / "hedging", [fx_config(gbpusd, oms="HEDGING")]),
     }

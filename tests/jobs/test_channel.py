@@ -23,7 +23,7 @@ _plain = st.recursive(
 _spec = st.dictionaries(_text, _plain, max_size=4)
 _failure = st.builds(Failure, kind=_text, message=_text, traceback=_text)
 _messages: st.SearchStrategy[Message] = st.one_of(
-    st.builds(Run, task=_text, spec=_spec, search_path=st.lists(_text, max_size=3)),
+    st.builds(Run, task=_text, spec=_spec, search_path=st.lists(_text, max_size=3), is_paused=st.booleans()),
     st.just(Pause()),
     st.just(Resume()),
     st.just(Cancel()),

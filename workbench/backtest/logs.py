@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -49,6 +51,8 @@ class ProcessLog:
             if is_logging_initialized():
                 raise RecycleError("somebody else has set up nautilus's logger in this process")
             directory = Path(tempfile.mkdtemp(prefix="workbench-log-"))
+            # A worker's child leaves without this, and its worker removes all that is temporary.
+            atexit.register(shutil.rmtree, directory, ignore_errors=True)
             path = directory / f"nautilus-{os.getpid()}.jsonl"
             ProcessLog._guard = init_logging(
                 level_stdout=log_level_from_str("OFF"),

@@ -52,7 +52,7 @@ class Watch:
             self._process = None if pid is None else psutil.Process(pid)
         self._last_progress = time.monotonic()
         self.rss_bytes = self.peak_bytes = 0
-        self._measure()
+        self.measure()
         free = psutil.virtual_memory().available + self.rss_bytes
         self._memory_bytes = limits.memory_bytes if limits.memory_bytes is not None else int(free * 0.9)
 
@@ -62,7 +62,7 @@ class Watch:
 
     def find_breach(self, cancelled_at: float | None, *, is_paused: bool) -> Failure | None:
         """Return why the process must be killed now, or ``None``."""
-        self._measure()
+        self.measure()
         now = time.monotonic()
         if self.rss_bytes > self._memory_bytes:
             held, limit = f"{self.rss_bytes / 1e6:,.0f} MB", f"{self._memory_bytes / 1e6:,.0f} MB"
@@ -79,7 +79,8 @@ class Watch:
             return Failure(kind="stalled", message=f"killed: no progress for {secs:g} s")
         return None
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
+        """Look at the memory of the process."""
         if self._process is None:
             return
         with contextlib.suppress(psutil.Error):  # Gone: the worker notices

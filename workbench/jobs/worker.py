@@ -242,6 +242,7 @@ class Worker:
         while True:
             message = self._next()
             if isinstance(message, Finished):
+                watch.measure()
                 return Outcome(
                     state=message.state,
                     result=message.result,
