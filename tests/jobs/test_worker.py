@@ -319,6 +319,8 @@ def test_run_on_progress_that_raises_cancels_and_raises(usable: Worker, tmp_path
     assert int((tmp_path / "kept").read_text()) >= 1
 
 
+# An interrupt may land inside psutil, between the opening of a file under /proc and the block that closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_run_interrupted_cancels_keeps_and_raises(usable: Worker, tmp_path: Path) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.events == 2:
@@ -329,6 +331,8 @@ def test_run_interrupted_cancels_keeps_and_raises(usable: Worker, tmp_path: Path
     assert int((tmp_path / "kept").read_text()) >= 2
 
 
+# An interrupt may land inside psutil, between the opening of a file under /proc and the block that closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_run_interrupted_while_waiting_cancels_and_raises(usable: Worker, tmp_path: Path) -> None:
     started = threading.Event()
 
@@ -346,6 +350,8 @@ def test_run_interrupted_while_waiting_cancels_and_raises(usable: Worker, tmp_pa
         )
 
 
+# An interrupt may land inside psutil, between the opening of a file under /proc and the block that closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_run_interrupted_twice_kills_the_task(usable: Worker) -> None:
     """The second interrupt does not wait for a task that ignores the first."""
 
