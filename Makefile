@@ -7,7 +7,7 @@ STAMP := $(ENV)/.complete
 NOTEBOOKS := $(filter-out notebooks/backtest_report.ipynb,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := env
-.PHONY: env demo test lab bench lock clean distclean help
+.PHONY: env demo test soak serve lab bench lock clean distclean help
 
 env: $(STAMP)  ## build the environment (.venv) from requirements.lock
 
@@ -27,6 +27,15 @@ ifneq ($(NOTEBOOKS),)
 	WORKBENCH_HOME=$(CURDIR)/build/notebooks $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env $(NOTEBOOKS)
 endif
 	$(BIN)/python -m pytest -n 2
+
+# The full counts of the tests that repeat: kills at random moments, random configurations, random requests.
+soak: env  ## the same crash, configuration and request tests with their full counts (hours)
+	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/jobs/test_recovery.py tests/journeys/test_crashes.py
+	WORKBENCH_COUNT=500 $(BIN)/python -m pytest -n 2 --timeout 0 tests/backtest/test_random_configs.py
+	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/api/test_document.py
+
+serve: env  ## run the server in the foreground (SERVE_ARGS are passed on)
+	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench serve $(SERVE_ARGS)
 
 lab: env  ## open JupyterLab on the quickstart notebook (LAB_ARGS are passed on)
 	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench lab $(LAB_ARGS)

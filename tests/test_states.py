@@ -11,10 +11,14 @@ _ALLOWED = {
     (S.PENDING, T.START): S.RUNNING,
     (S.PENDING, T.CANCEL): S.CANCELLED,
     (S.PENDING, T.FAIL): S.FAILED,
+    (S.PENDING, T.INTERRUPT): S.INTERRUPTED,
     (S.RUNNING, T.PAUSE): S.PAUSED,
     (S.RUNNING, T.COMPLETE): S.COMPLETED,
     (S.RUNNING, T.CANCEL): S.CANCELLED,
     (S.RUNNING, T.FAIL): S.FAILED,
+    (S.RUNNING, T.INTERRUPT): S.INTERRUPTED,
+    (S.PAUSED, T.INTERRUPT): S.INTERRUPTED,
+    (S.PAUSED, T.COMPLETE): S.COMPLETED,
     (S.PAUSED, T.RESUME): S.RUNNING,
     (S.PAUSED, T.CANCEL): S.CANCELLED,
     (S.PAUSED, T.FAIL): S.FAILED,
@@ -31,8 +35,8 @@ def test_advance_every_pair_follows_the_table_or_raises(state: JobState, trigger
             advance(state, trigger)
 
 
-def test_is_finished_holds_for_the_three_ends_alone() -> None:
-    assert {s for s in JobState if s.is_finished} == {S.COMPLETED, S.CANCELLED, S.FAILED}
+def test_is_finished_holds_for_the_four_ends_alone() -> None:
+    assert {s for s in JobState if s.is_finished} == {S.COMPLETED, S.CANCELLED, S.FAILED, S.INTERRUPTED}
 
 
 @given(st.lists(st.sampled_from(JobTrigger)))

@@ -23,12 +23,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         The default data catalog (``WORKBENCH_CATALOG``, default ``<workspace>/catalogs/default``).
     runs : Path
         The run directories (``WORKBENCH_RUNS``, default ``<workspace>/runs``).
+    state : Path
+        What the server keeps for itself, private to its user: ``<workspace>/.workbench``.
+    database : str
+        The records, as a URL (``WORKBENCH_DATABASE``, default: SQLite in `state`).
+    server : str, optional
+        The server to use (``WORKBENCH_SERVER``); default: the workspace's own.
+    token_file : Path
+        The file with the token for it (``WORKBENCH_TOKEN_FILE``, default: the local owner's, in `state`).
+    cluster : str, optional
+        The scheduler of a Dask cluster that runs the jobs (``WORKBENCH_CLUSTER``); default: this machine does.
+    results : str, optional
+        Where a cluster puts results, for example ``s3://bucket/runs`` (``WORKBENCH_RESULTS``).
+    url : str, optional
+        Where a cluster reaches the server (``WORKBENCH_URL``); default: where the server listens.
 
     """
 
     workspace: Path
     catalog: Path
     runs: Path
+    state: Path
+    database: str
+    token_file: Path
+    server: str | None = None
+    cluster: str | None = None
+    results: str | None = None
+    url: str | None = None
 
 
 def _load(environ: dict[str, str]) -> Settings:
@@ -37,6 +58,14 @@ def _load(environ: dict[str, str]) -> Settings:
         workspace=workspace,
         catalog=Path(environ.get("WORKBENCH_CATALOG") or workspace / "catalogs" / "default").resolve(),
         runs=Path(environ.get("WORKBENCH_RUNS") or workspace / "runs").resolve(),
+        state=workspace / ".workbench",
+        database=environ.get("WORKBENCH_DATABASE")
+        or f"sqlite:///{workspace / '.workbench' / 'records.sqlite'}",
+        server=environ.get("WORKBENCH_SERVER") or None,
+        token_file=Path(environ.get("WORKBENCH_TOKEN_FILE") or workspace / ".workbench" / "token").resolve(),
+        cluster=environ.get("WORKBENCH_CLUSTER") or None,
+        results=environ.get("WORKBENCH_RESULTS") or None,
+        url=environ.get("WORKBENCH_URL") or None,
     )
 
 

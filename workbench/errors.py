@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 __all__ = [
+    "AuthenticationError",
     "CatalogError",
     "ConfigError",
+    "ConflictError",
     "DataError",
     "ExistsError",
+    "ForbiddenError",
     "InputError",
     "NotFoundError",
     "RunError",
+    "ServerError",
+    "StoreError",
     "WorkbenchError",
     "WorkerError",
+    "find_error",
 ]
 
 
@@ -27,6 +33,8 @@ class WorkbenchError(Exception):
         What would have been accepted.
     advice : str, optional
         What to do about it: a command, a flag or a place to look.
+    field : str, optional
+        The place in the input that is wrong, such as ``data.0.catalog_path``.
 
     Attributes
     ----------
@@ -40,11 +48,12 @@ class WorkbenchError(Exception):
     code = "workbench_error"
     exit_code = 1
 
-    def __init__(self, message: str, *, expected: str = "", advice: str = "") -> None:
+    def __init__(self, message: str, *, expected: str = "", advice: str = "", field: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.expected = expected
         self.advice = advice
+        self.field = field
 
     def __str__(self) -> str:
         """Return the error as one line."""
@@ -57,11 +66,23 @@ class WorkbenchError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the named parts when the error crosses a process edge."""
-        return _rebuild, (type(self), self.message, self.expected, self.advice)
+        return _rebuild, (type(self), self.message, self.expected, self.advice, self.field)
 
 
-def _rebuild(kind: type[WorkbenchError], message: str, expected: str, advice: str) -> WorkbenchError:
-    return kind(message, expected=expected, advice=advice)
+def _rebuild(
+    kind: type[WorkbenchError], message: str, expected: str, advice: str, field: str
+) -> WorkbenchError:
+    return kind(message, expected=expected, advice=advice, field=field)
+
+
+def find_error(code: str) -> type[WorkbenchError] | None:
+    """Return the kind of error that has this `code`."""
+    kinds = [WorkbenchError]
+    for kind in kinds:  # Grows by the children of what it has come to
+        if kind.code == code:
+            return kind
+        kinds += kind.__subclasses__()
+    return None
 
 
 class InputError(WorkbenchError):
@@ -89,6 +110,24 @@ class ExistsError(InputError):
     code = "exists"
 
 
+class ConflictError(InputError):
+    """What was asked does not fit the present state: a finished job cannot be paused."""
+
+    code = "conflict"
+
+
+class AuthenticationError(InputError):
+    """Nobody, or nobody known, has asked."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(InputError):
+    """The one who asked may not do this."""
+
+    code = "forbidden"
+
+
 class DataError(InputError):
     """Market data were refused: the message counts the reasons, with row numbers."""
 
@@ -111,3 +150,15 @@ class WorkerError(WorkbenchError):
     """A child process broke its side of the agreement: it died, hung or spoke nonsense."""
 
     code = "worker_failed"
+
+
+class StoreError(WorkbenchError):
+    """The records cannot be read or written: no such database, a newer schema, a full disk."""
+
+    code = "store_failed"
+
+
+class ServerError(WorkbenchError):
+    """The workspace's server cannot be started or reached, or it is of another version."""
+
+    code = "server_failed"

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from workbench.roles import Role
 from workbench.states import JobState
 
-__all__ = ["Failure", "FileRecord", "Identity", "Progress", "RunRecord"]
+__all__ = [
+    "Failure",
+    "FileRecord",
+    "HoldoutRecord",
+    "HoldoutUse",
+    "Identity",
+    "Inspection",
+    "JobEvent",
+    "JobRecord",
+    "Progress",
+    "RunRecord",
+    "TokenRecord",
+    "UserRecord",
+]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,17 +77,22 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     kind : str
-        A stable word: ``exception``, ``input``, ``memory``, ``stalled``, ``died``, ``account`` or ``cancel``.
+        A stable word: ``exception``, ``input``, ``memory``, ``stalled``, ``died``, ``killed``, ``account``,
+        ``cancel`` or ``interrupted``.
     message : str
         One line for people.
     traceback : str
         Where it happened, as far as it is known.
+    detail : dict[str, str]
+        The parts of an error that the workbench raised on purpose: ``code``, ``message``, ``expected``,
+        ``advice``, ``field``.
 
     """
 
     kind: str
     message: str
     traceback: str = ""
+    detail: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +140,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         The simulated range, ISO 8601 UTC.
     currency : str
         The reporting currency of equity and metrics.
+    lineage, dataset : str
+        Which strategy on which data, whatever the parameters: by these trials are counted.
+    rows : int
+        The data points in the range of the run.
     warnings : list[str]
         What a reader of the results must know: an account below zero, a missing rate. One line each.
 
@@ -142,5 +167,181 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     orders: int = 0
     fills: int = 0
     positions: int = 0
+    rows: int = 0
+    lineage: str = ""
+    dataset: str = ""
     warnings: list[str] = msgspec.field(default_factory=list)
     files: dict[str, FileRecord] = msgspec.field(default_factory=dict)
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a paused run holds. Amounts are decimal numbers as text.
+
+    Attributes
+    ----------
+    simulated_ts_ns : int
+        The simulated time, UNIX nanoseconds UTC.
+    positions, orders, accounts : list[dict]
+        The open positions, the open orders and the balances of each account, one flat row each.
+
+    """
+
+    simulated_ts_ns: int
+    positions: list[dict[str, str | int | None]]
+    orders: list[dict[str, str | int | None]]
+    accounts: list[dict[str, str | int | None]]
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One job: what was asked, by whom, and how far it has come.
+
+    Attributes
+    ----------
+    id : str
+        The name of its directory.
+    kind : str
+        What is done: ``backtest``, ``sweep``.
+    owner : str
+        The user who asked.
+    created_at, started_at, finished_at : str, optional
+        ISO 8601 UTC.
+    spec : dict
+        What its kind needs to do the work, without secrets.
+    parent_id : str, optional
+        The sweep that it belongs to.
+    requeued_from : str, optional
+        The job that this one repeats.
+    point : dict
+        The values that a sweep has chosen for it.
+    lineage, dataset : str
+        Which strategy on which data, whatever the parameters: by these trials are counted.
+    reason : str
+        Why it waits, in words; empty when it does not.
+    rows : int
+        The data points it will read.
+    predicted_rss_bytes, peak_rss_bytes : int
+        The resident memory that was expected of its process, and the most that was seen; 0 while unknown.
+    elapsed_secs : float
+        How long its process worked, without pauses.
+    progress : Progress, optional
+        The latest progress; not stored.
+    identity : str
+        The identity of the run (see `Identity`); empty until it is known.
+    headline : dict[str, float]
+        The numbers that lists are sorted by, once there are results.
+    seq : int
+        The sequence number of its last change of state.
+
+    """
+
+    id: str
+    kind: str
+    name: str = ""
+    state: JobState = JobState.PENDING
+    owner: str = ""
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
+    parent_id: str | None = None
+    requeued_from: str | None = None
+    point: dict[str, Any] = msgspec.field(default_factory=dict)
+    lineage: str = ""
+    dataset: str = ""
+    reason: str = ""
+    rows: int = 0
+    predicted_rss_bytes: int = 0
+    peak_rss_bytes: int = 0
+    elapsed_secs: float = 0.0
+    progress: Progress | None = None
+    failure: Failure | None = None
+    identity: str = ""
+    headline: dict[str, float] = msgspec.field(default_factory=dict)
+    seq: int = 0
+
+
+class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A change of a job's state, in the order of `seq`.
+
+    `job` is the record as it was right after the change, without its `spec`.
+    """
+
+    seq: int
+    ts: str
+    job: JobRecord
+
+
+class HoldoutRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A range of a dataset that is sealed: kept apart for a last judgement, every use of it counted.
+
+    Attributes
+    ----------
+    dataset : str
+        The data, as in `JobRecord.dataset`.
+    start, end : str
+        The first and the last moment of the range, ISO 8601 UTC with nine decimals: they compare as text.
+    sealed_by : str
+        The user who sealed it.
+    sealed_at : str
+        When, ISO 8601 UTC.
+    uses : int
+        How many runs have looked at sealed data of this dataset; those under an earlier seal count too.
+
+    """
+
+    dataset: str
+    start: str
+    end: str
+    sealed_by: str
+    sealed_at: str
+    uses: int = 0
+
+
+class HoldoutUse(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One run that looked at a sealed range.
+
+    `user` is empty where nobody wrote it down: a run without a server. `ts` is when it was counted, ISO 8601
+    UTC.
+    """
+
+    dataset: str
+    job_id: str
+    user: str
+    ts: str
+
+
+class UserRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may use the server. `created_at` is ISO 8601 UTC."""
+
+    name: str
+    role: Role
+    created_at: str
+    is_active: bool = True
+
+
+class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A token of a user; the token itself is nowhere, only its SHA-256.
+
+    Attributes
+    ----------
+    id : str
+        A short public name of the token, to revoke it by.
+    label : str
+        What it is for.
+    created_at, expires_at, last_used_at : str, optional
+        ISO 8601 UTC.
+
+    """
+
+    id: str
+    user: str
+    label: str = ""
+    created_at: str
+    expires_at: str | None = None
+    last_used_at: str | None = None

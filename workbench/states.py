@@ -8,7 +8,12 @@ __all__ = ["JobState", "JobTrigger", "advance"]
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """
+    Where a job stands.
+
+    INTERRUPTED is the end of a job that failed by no fault of its own: its server, its process or its machine
+    was killed. It can be queued again as it was.
+    """
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -16,6 +21,7 @@ class JobState(StrEnum):
     COMPLETED = "COMPLETED"
     CANCELLED = "CANCELLED"
     FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
 
     @property
     def is_finished(self) -> bool:
@@ -32,21 +38,26 @@ class JobTrigger(StrEnum):
     COMPLETE = "COMPLETE"
     CANCEL = "CANCEL"
     FAIL = "FAIL"
+    INTERRUPT = "INTERRUPT"
 
 
-_FINISHED = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED})
+_FINISHED = frozenset({JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED, JobState.INTERRUPTED})
 
 _TABLE: dict[tuple[JobState, JobTrigger], JobState] = {
     (JobState.PENDING, JobTrigger.START): JobState.RUNNING,
     (JobState.PENDING, JobTrigger.CANCEL): JobState.CANCELLED,
     (JobState.PENDING, JobTrigger.FAIL): JobState.FAILED,
+    (JobState.PENDING, JobTrigger.INTERRUPT): JobState.INTERRUPTED,
     (JobState.RUNNING, JobTrigger.PAUSE): JobState.PAUSED,
     (JobState.RUNNING, JobTrigger.COMPLETE): JobState.COMPLETED,
     (JobState.RUNNING, JobTrigger.CANCEL): JobState.CANCELLED,
     (JobState.RUNNING, JobTrigger.FAIL): JobState.FAILED,
+    (JobState.RUNNING, JobTrigger.INTERRUPT): JobState.INTERRUPTED,
     (JobState.PAUSED, JobTrigger.RESUME): JobState.RUNNING,
     (JobState.PAUSED, JobTrigger.CANCEL): JobState.CANCELLED,
+    (JobState.PAUSED, JobTrigger.COMPLETE): JobState.COMPLETED,
     (JobState.PAUSED, JobTrigger.FAIL): JobState.FAILED,
+    (JobState.PAUSED, JobTrigger.INTERRUPT): JobState.INTERRUPTED,
 }
 
 
