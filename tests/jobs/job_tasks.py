@@ -16,7 +16,9 @@ from typing import Any
 
 from workbench.errors import ConfigError
 from workbench.jobs.control import Control, RecycleError
-from workbench.records import Progress
+from workbench.jobs.directory import JobDirectory
+from workbench.records import Failure, Inspection, Progress, RunRecord
+from workbench.stamps import utc_now
 from workbench.states import JobState
 
 Spec = dict[str, Any]
@@ -220,3 +222,58 @@ def load_local_module(spec: Spec, control: Control) -> Spec:
 
     local_module.COUNT += 1
     return {"value": local_module.VALUE, "count": local_module.COUNT, "pid": os.getpid()}
+
+
+def prepare_walk(spec: Spec, control: Control) -> Spec:
+    """Check a wish to walk."""
+    if not isinstance(spec.get("steps"), int):
+        raise ConfigError(f"steps is {spec.get('steps')!r}", expected="a number", field="steps")
+    if spec.get("must_crash"):
+        os.abort()
+    kept = {key: value for key, value in spec.items() if key != "runs"}
+    return {
+        "spec": {**kept, "search_path": [str(Path(__file__).parent)]},
+        "files": {"path/to/note.txt": "a file\n"},
+        "rows": spec["steps"],
+        "lineage": "walks:Walk",
+        "dataset": spec.get("dataset", "somewhere"),
+        "preview": {"steps": spec["steps"], **{n: spec[n] for n in ("start", "end") if n in spec}},
+    }
+
+
+def walk(spec: Spec, control: Control) -> Spec:
+    """Go so many steps, and keep how far it came, as a backtest does."""
+    directory = JobDirectory(Path(spec["path"]))
+    started, waiting, step, held = utc_now(), threading.Event(), 0, bytearray(spec.get("bytes", 0))
+    while not control.is_cancelled and step < spec["steps"]:
+        step += 1
+        if control.is_paused:
+            control.inspect(
+                Inspection(simulated_ts_ns=step, positions=[{"quantity": str(step)}], orders=[], accounts=[])
+            )
+            control.report(Progress(state=JobState.PAUSED, events=step))
+            control.wait_while_paused()
+        control.report(Progress(events=step, fraction=step / spec["steps"]))
+        waiting.wait(spec.get("step_secs", 0.002))
+    state = JobState.COMPLETED
+    if control.is_cancelled:
+        state = JobState.INTERRUPTED if control.is_interrupted else JobState.CANCELLED
+    failure = Failure(kind="interrupted", message="stopped") if control.is_interrupted else None
+    if spec.get("must_fail"):
+        raise ValueError("a stone in the way")
+    record = RunRecord(
+        run_id=directory.run_id,
+        name=spec.get("name", ""),
+        state=state,
+        failure=failure,
+        started_at=started,
+        finished_at=utc_now(),
+        backtest_start=spec.get("start"),
+        backtest_end=spec.get("end"),
+        rows=step,
+        lineage="walks:Walk",
+        dataset=spec.get("dataset", "somewhere"),
+    )
+    directory.write_json("metrics.json", {"steps": step, "held": len(held)})
+    directory.write_manifest(record)
+    return {"state": str(state)}

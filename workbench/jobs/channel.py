@@ -11,10 +11,22 @@ from typing import Any
 import msgspec
 
 from workbench.errors import WorkerError
-from workbench.records import Failure, Progress
+from workbench.records import Failure, Inspection, Progress
 from workbench.states import JobState
 
-__all__ = ["Cancel", "Channel", "Finished", "Message", "Pause", "Recycle", "Resume", "Run", "Tick"]
+__all__ = [
+    "Cancel",
+    "Channel",
+    "Finished",
+    "Inspected",
+    "Interrupt",
+    "Message",
+    "Pause",
+    "Recycle",
+    "Resume",
+    "Run",
+    "Tick",
+]
 
 _LENGTH = struct.Struct("!I")
 _MAX_BYTES = 16 * 1024 * 1024
@@ -25,15 +37,18 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     To the child: run the callable at `task` (``module:function``) with `spec`.
 
     `search_path` is where the caller finds modules; `stall_secs` is when it loses its patience. The task
-    starts as it was steered before: held if `is_paused`, and told to stop if `is_cancelled`.
+    starts as it was steered before: held if `is_paused`, told to stop if `is_cancelled` or `is_interrupted`. While it
+    runs the child holds a lock on the file `lock`, if one is named: who finds it free knows nobody works there.
     """
 
     task: str
     spec: dict[str, Any]
     search_path: list[str] = []
+    lock: str = ""
     stall_secs: float = 600.0
     is_paused: bool = False
     is_cancelled: bool = False
+    is_interrupted: bool = False
 
 
 class Pause(msgspec.Struct, frozen=True, tag=True):
@@ -48,18 +63,29 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
     """To the child: stop at the next checkpoint and keep what is done."""
 
 
+class Interrupt(msgspec.Struct, frozen=True, tag=True):
+    """To the child: stop as for a cancel, though nobody asked for it; whoever ran the task has to go."""
+
+
 class Tick(msgspec.Struct, frozen=True, tag=True):
     """To the worker: the work has come this far."""
 
     progress: Progress
 
 
+class Inspected(msgspec.Struct, frozen=True, tag=True):
+    """To the worker: this is what the paused task holds."""
+
+    inspection: Inspection
+
+
 class Finished(msgspec.Struct, frozen=True, tag=True):
-    """To the worker: the task has ended."""
+    """To the worker: the task has ended. `peak_rss_bytes` is what a guard saw, for its server."""
 
     state: JobState
     result: dict[str, Any]
     failure: Failure | None = None
+    peak_rss_bytes: int = 0
 
 
 class Recycle(msgspec.Struct, frozen=True, tag=True):
@@ -68,7 +94,7 @@ class Recycle(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Message = Run | Pause | Resume | Cancel | Tick | Finished | Recycle
+Message = Run | Pause | Resume | Cancel | Interrupt | Tick | Inspected | Finished | Recycle
 
 
 class Channel:

@@ -1,4 +1,4 @@
-"""The child process of a worker: ``python -m workbench.jobs.child SOCKET STACKS SCRATCH``."""
+"""The child process of a worker: ``python -m workbench.jobs.child SOCKET STACKS SCRATCH OWNER``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from workbench.errors import WorkerError
-from workbench.jobs.channel import Cancel, Channel, Finished, Pause, Recycle, Resume, Run, Tick
+from workbench.jobs.channel import (
+    Cancel,
+    Channel,
+    Finished,
+    Inspected,
+    Interrupt,
+    Pause,
+    Recycle,
+    Resume,
+    Run,
+    Tick,
+)
 from workbench.jobs.control import Control, RecycleError
+from workbench.jobs.directory import hold_lock
 from workbench.jobs.failures import build_failure
 from workbench.jobs.isolation import isolated
-from workbench.records import Progress
+from workbench.records import Inspection, Progress
 from workbench.states import JobState
 
 __all__ = ["main"]
@@ -49,17 +61,19 @@ class _Child:
         # The parent is gone: nobody can use this process, but a run may keep what it has.
         threading.Timer(_ORPHAN_SECS, self.leave, (3,)).start()
         if self._control is not None:
-            self._control.cancel()
+            self._control.interrupt()
         self._tasks.put(None)
 
     def _listen(self) -> None:
         while (message := self._channel.receive()) is not None:
             if isinstance(message, Run):
                 # Made here, not on the main thread, so that a cancel right behind finds it.
-                self._control = Control(self._report)
+                self._control = Control(self._report, self._inspect)
                 if message.is_paused:
                     self._control.pause()
-                if message.is_cancelled:
+                if message.is_interrupted:
+                    self._control.interrupt()
+                elif message.is_cancelled:
                     self._control.cancel()
                 self._alarm_secs = min(message.stall_secs + _ORPHAN_SECS, _MAX_ALARM_SECS)
                 self._set_alarm()  # Before the task can take the interpreter
@@ -72,6 +86,8 @@ class _Child:
                 self._control.resume()
             elif isinstance(message, Cancel):
                 self._control.cancel()
+            elif isinstance(message, Interrupt):
+                self._control.interrupt()
 
     def hold_alarm(self) -> NoReturn:
         """
@@ -114,10 +130,14 @@ class _Child:
         with contextlib.suppress(OSError):  # The parent is gone; the listener sees to it
             self._channel.send(Tick(progress))
 
+    def _inspect(self, inspection: Inspection) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.send(Inspected(inspection))
+
 
 def _run_task(run: Run, control: Control) -> Finished | Recycle:
     try:
-        with isolated(run.search_path):
+        with hold_lock(run.lock), isolated(run.search_path):
             module, _, name = run.task.partition(":")
             task = getattr(importlib.import_module(module), name)
             result: dict[str, Any] = dict(task(run.spec, control) or {})

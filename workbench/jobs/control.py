@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from workbench.records import Progress
+from workbench.records import Inspection, Progress
 
 __all__ = ["Control", "RecycleError"]
 
@@ -22,19 +22,30 @@ class Control:
     ----------
     report : Callable[[Progress], None]
         Called with every progress that the task reports.
+    inspect : Callable[[Inspection], None], optional
+        Called with what a task holds when it pauses.
 
     """
 
-    def __init__(self, report: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, report: Callable[[Progress], None], inspect: Callable[[Inspection], None] | None = None
+    ) -> None:
         self._report = report
+        self._inspect = inspect
         self._go = threading.Event()
         self._go.set()
         self._cancelled = threading.Event()
+        self._is_interrupted = False
 
     @property
     def is_cancelled(self) -> bool:
         """Return whether the task was asked to stop."""
         return self._cancelled.is_set()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether the task has to stop though nobody asked for it: who runs it is going, or gone."""
+        return self._is_interrupted
 
     @property
     def is_paused(self) -> bool:
@@ -44,6 +55,11 @@ class Control:
     def report(self, progress: Progress) -> None:
         """Send `progress` to whoever watches."""
         self._report(progress)
+
+    def inspect(self, inspection: Inspection) -> None:
+        """Send what the task holds, right before it waits."""
+        if self._inspect is not None:
+            self._inspect(inspection)
 
     def wait_while_paused(self) -> None:
         """Block as long as the task is paused; a cancel ends the wait."""
@@ -62,3 +78,9 @@ class Control:
         """Ask the task to stop at its next checkpoint."""
         self._cancelled.set()
         self._go.set()
+
+    def interrupt(self) -> None:
+        """Stop the task as a cancel does, and let it know that nobody asked for that."""
+        if not self._cancelled.is_set():
+            self._is_interrupted = True
+        self.cancel()

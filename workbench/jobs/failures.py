@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import traceback
 
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import InputError, RunError, WorkbenchError, find_error
 from workbench.records import Failure
 
-__all__ = ["build_failure"]
+__all__ = ["build_error", "build_failure"]
 
 _MAX_MESSAGE = 4_000
 _MAX_TRACE = 60_000
@@ -22,7 +22,9 @@ def build_failure(error: BaseException) -> Failure:
     """
     if isinstance(error, WorkbenchError):
         kind = "input" if isinstance(error, InputError) else "exception"
-        return Failure(kind=kind, message=_clean(str(error), _MAX_MESSAGE))
+        parts = ("code", "message", "expected", "advice", "field")
+        detail = {part: _clean(str(getattr(error, part)), _MAX_MESSAGE) for part in parts}
+        return Failure(kind=kind, message=_clean(str(error), _MAX_MESSAGE), detail=detail)
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception of somebody else's, with a `__str__` of its own
@@ -32,6 +34,15 @@ def build_failure(error: BaseException) -> Failure:
     if len(trace) > _MAX_TRACE:
         trace = f"...\n{trace[-_MAX_TRACE:]}"
     return Failure(kind="exception", message=_clean(message, _MAX_MESSAGE), traceback=_clean(trace))
+
+
+def build_error(failure: Failure) -> WorkbenchError:
+    """Return the error that `failure` was made of; of anybody else's exception, a `RunError`."""
+    detail = dict(failure.detail)
+    kind = find_error(detail.pop("code", ""))
+    if kind is None:
+        return RunError(failure.message)
+    return kind(detail.pop("message", failure.message), **detail)
 
 
 def _clean(text: str, limit: int | None = None) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from workbench.jobs.channel import Cancel, Message, Pause, Resume
+from workbench.jobs.channel import Cancel, Interrupt, Message, Pause, Resume
 
 __all__ = ["Switch"]
 
@@ -24,11 +24,17 @@ class Switch:
         self._tell: Callable[[Message], None] | None = None
         self._is_paused = False
         self._cancelled_at: float | None = None
+        self._stop: Message = Cancel()
 
     @property
     def is_paused(self) -> bool:
         """Return whether the task is asked to hold."""
         return self._is_paused
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Return whether the task is asked to stop by an `interrupt`, not by a `cancel`."""
+        return isinstance(self._stop, Interrupt)
 
     @property
     def cancelled_at(self) -> float | None:
@@ -38,8 +44,9 @@ class Switch:
     def pause(self) -> None:
         """Hold the task at its next checkpoint."""
         with self._lock:
-            self._is_paused = True
-            self._send(Pause())
+            if not self._is_paused:
+                self._is_paused = True
+                self._send(Pause())
 
     def resume(self) -> None:
         """Let the paused task go on."""
@@ -50,19 +57,27 @@ class Switch:
     def cancel(self) -> None:
         """Stop the task at its next checkpoint; it keeps what it has."""
         with self._lock:
+            # Told once: a task that does not listen must not fill the line, at which the caller would block.
             if self._cancelled_at is None:
                 self._cancelled_at = time.monotonic()
-            self._send(Cancel())
+                self._send(self._stop)
+
+    def interrupt(self) -> None:
+        """Stop the task as `cancel` does; it will be told that nobody asked for that."""
+        with self._lock:
+            if self._cancelled_at is None:
+                self._stop = Interrupt()
+        self.cancel()
 
     def attach(self, tell: Callable[[Message], None]) -> None:
         """Send through `tell` from now on, beginning with what has been asked so far."""
         with self._lock:
             self._tell = tell
-            if self._is_paused:
-                tell(Pause())
+            # Resume too: the task may have been sent off with a pause that was taken back before now.
+            tell(Pause() if self._is_paused else Resume())
             if self._cancelled_at is not None:
                 self._cancelled_at = time.monotonic()  # The grace begins when somebody can hear it
-                tell(Cancel())
+                tell(self._stop)
 
     def detach(self) -> None:
         """Send nothing any more: the task has ended."""

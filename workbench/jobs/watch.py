@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 
 import msgspec
 import psutil
 
+from workbench.jobs.switch import Switch
 from workbench.records import Failure
 
 __all__ = ["Limits", "Watch"]
@@ -51,28 +53,36 @@ class Watch:
         with contextlib.suppress(psutil.Error):  # Gone: the worker notices
             self._process = None if pid is None else psutil.Process(pid)
         self._last_progress = time.monotonic()
+        self._is_held = False
+        self._kernel_kills = _count_kernel_kills()
         self.rss_bytes = self.peak_bytes = 0
         self.measure()
         free = psutil.virtual_memory().available + self.rss_bytes
         self._memory_bytes = limits.memory_bytes if limits.memory_bytes is not None else int(free * 0.9)
 
-    def note_progress(self) -> None:
-        """Note that the task has come further."""
+    def note_progress(self, *, is_held: bool) -> None:
+        """Note that the task has come further, or that it holds as it was asked to."""
         self._last_progress = time.monotonic()
+        self._is_held = is_held
 
-    def find_breach(self, cancelled_at: float | None, *, is_paused: bool) -> Failure | None:
+    def has_kernel_killed(self) -> bool:
+        """Return whether the kernel has killed a process for memory since the task began."""
+        return _count_kernel_kills() > self._kernel_kills
+
+    def find_breach(self, switch: Switch) -> Failure | None:
         """Return why the process must be killed now, or ``None``."""
         self.measure()
         now = time.monotonic()
         if self.rss_bytes > self._memory_bytes:
             held, limit = f"{self.rss_bytes / 1e6:,.0f} MB", f"{self._memory_bytes / 1e6:,.0f} MB"
             return Failure(kind="memory", message=f"killed: it held {held}, more than its limit of {limit}")
-        if cancelled_at is not None:
+        if switch.cancelled_at is not None:
             secs = self._limits.cancel_secs
-            if now - cancelled_at <= secs:
+            if now - switch.cancelled_at <= secs:
                 return None
-            return Failure(kind="cancel", message=f"killed: no answer to a cancel for {secs:g} s; no results")
-        if is_paused:
+            kind = "interrupted" if switch.is_interrupted else "cancel"
+            return Failure(kind=kind, message=f"killed: no answer to a cancel for {secs:g} s; no results")
+        if switch.is_paused and self._is_held:  # One that is stuck never comes to its checkpoint
             self._last_progress = now
         elif now - self._last_progress > self._limits.stall_secs:
             secs = self._limits.stall_secs
@@ -86,3 +96,13 @@ class Watch:
         with contextlib.suppress(psutil.Error):  # Gone: the worker notices
             self.rss_bytes = self._process.memory_info().rss
             self.peak_bytes = max(self.peak_bytes, self.rss_bytes)
+
+
+def _count_kernel_kills() -> int:
+    """Return how many processes the kernel has killed for memory since it booted; 0 where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name == "oom_kill":
+                return int(value)
+    return 0

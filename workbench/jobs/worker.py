@@ -21,10 +21,10 @@ from typing import Any, Self
 import msgspec
 
 from workbench.errors import WorkerError
-from workbench.jobs.channel import Channel, Finished, Message, Recycle, Run, Tick
+from workbench.jobs.channel import Channel, Finished, Inspected, Message, Recycle, Run, Tick
 from workbench.jobs.switch import Switch
 from workbench.jobs.watch import Limits, Watch
-from workbench.records import Failure, Progress
+from workbench.records import Failure, Inspection, Progress
 from workbench.states import JobState
 
 __all__ = ["Limits", "Outcome", "Worker"]
@@ -41,7 +41,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     state : JobState
-        COMPLETED, CANCELLED or FAILED.
+        COMPLETED, CANCELLED, FAILED or, when the child was killed from outside, INTERRUPTED.
     result : dict
         What the task returned; empty if it did not return.
     failure : Failure, optional
@@ -65,9 +65,15 @@ class Worker:
     It ends by itself when the parent goes, and what it wrote to temporary files goes with it. All methods may
     be called from any thread; tasks that several threads want to run take turns.
 
+    Parameters
+    ----------
+    owner : str
+        A mark on the command line of the child: by it an heir finds what its parent could not end.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "") -> None:
+        self._owner = owner
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -78,6 +84,7 @@ class Worker:
         self._switch: Switch | None = None
         self._turn = threading.Lock()
         self._starting = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -100,10 +107,12 @@ class Worker:
         Raises
         ------
         WorkerError
-            If no process can be started.
+            If no process can be started, or the worker was closed.
 
         """
         with self._starting:
+            if self._is_closed:
+                raise WorkerError("the worker was closed")
             if self._process is None or self._process.poll() is not None:
                 self._discard()
                 self._start()
@@ -114,8 +123,11 @@ class Worker:
         spec: dict[str, Any],
         *,
         on_progress: Callable[[Progress], None] | None = None,
+        on_inspection: Callable[[Inspection], None] | None = None,
         limits: Limits | None = None,
         switch: Switch | None = None,
+        search_path: list[str] | None = None,
+        lock: str = "",
     ) -> Outcome:
         """
         Run `task` in the child and return how it ended.
@@ -133,10 +145,16 @@ class Worker:
             What the task is to do: plain values that msgpack can carry.
         on_progress : Callable[[Progress], None], optional
             Called with every progress, on the calling thread.
+        on_inspection : Callable[[Inspection], None], optional
+            Called with what the task holds when it pauses, on the calling thread.
         limits : Limits, optional
             The bounds of the task.
         switch : Switch, optional
             Steers this task, also before it has started; `pause`, `resume` and `cancel` here use it too.
+        search_path : list[str], optional
+            Where the child finds modules; default: where this process does.
+        lock : str
+            A file that the child holds a lock on while the task runs; none by default.
 
         Raises
         ------
@@ -145,13 +163,15 @@ class Worker:
 
         """
         limits, switch = limits or Limits(), switch or Switch()
-        message = Run(task, spec, [p or str(Path.cwd()) for p in sys.path], limits.stall_secs)
+        if search_path is None:
+            search_path = [p or str(Path.cwd()) for p in sys.path]
+        message = Run(task, spec, search_path, lock, limits.stall_secs)
         with self._turn:
             self._switch = switch
             try:
                 for _ in range(2):
                     self.start()
-                    outcome = self._run_once(message, switch, on_progress, limits)
+                    outcome = self._run_once(message, switch, on_progress, on_inspection, limits)
                     if outcome is not None:
                         return outcome
                     self._kill()  # The task asked for a fresh process
@@ -176,7 +196,9 @@ class Worker:
             switch.cancel()
 
     def close(self) -> None:
-        """End the child; a task that runs in it has died."""
+        """End the child, for good; a task that runs in it has died."""
+        with self._starting:
+            self._is_closed = True  # A task that is about to start must not leave a child behind
         self._kill()
         self._scratch.cleanup()
 
@@ -190,7 +212,7 @@ class Worker:
         # Sets iterate in the same order in every child. Nautilus walks sets of ids in places: with Python's
         # random hashes, a run with several open reduce-only orders differs from process to process.
         environment = {**os.environ, "TMPDIR": self._scratch.name, "PYTHONHASHSEED": "0"}
-        arguments = [str(theirs.fileno()), str(stacks_end), self._scratch.name]
+        arguments = [str(theirs.fileno()), str(stacks_end), self._scratch.name, self._owner]
         try:
             with self._stderr.open("wb") as errors:
                 self._process = subprocess.Popen(
@@ -217,27 +239,39 @@ class Worker:
         self._pump.start()
 
     def _run_once(
-        self, run: Run, switch: Switch, on_progress: Callable[[Progress], None] | None, limits: Limits
+        self,
+        run: Run,
+        switch: Switch,
+        on_progress: Callable[[Progress], None] | None,
+        on_inspection: Callable[[Inspection], None] | None,
+        limits: Limits,
     ) -> Outcome | None:
         channel, watch = self._channel, Watch(self.pid, limits)
         if channel is None:
-            return _failed("died", "the worker was closed", 0)
+            return _interrupted("the worker was closed before the task began", 0)
         self._stderr_start = self._stderr.stat().st_size
         run = msgspec.structs.replace(
-            run, is_paused=switch.is_paused, is_cancelled=switch.cancelled_at is not None
+            run,
+            is_paused=switch.is_paused,
+            is_cancelled=switch.cancelled_at is not None,
+            is_interrupted=switch.is_interrupted,
         )
         with contextlib.suppress(OSError):  # A dead child is noticed below
             channel.send(run)
         try:
             switch.attach(_build_teller(channel))
-            return self._follow(switch, on_progress, watch)
+            return self._follow(switch, on_progress, on_inspection, watch)
         except BaseException:
             switch.cancel()
             self._drain(switch, watch)
             raise
 
     def _follow(
-        self, switch: Switch, on_progress: Callable[[Progress], None] | None, watch: Watch
+        self,
+        switch: Switch,
+        on_progress: Callable[[Progress], None] | None,
+        on_inspection: Callable[[Inspection], None] | None,
+        watch: Watch,
     ) -> Outcome | None:
         while True:
             message = self._next()
@@ -253,9 +287,11 @@ class Worker:
                 return None
             if message is None:
                 return self._explain_death(watch)
+            if isinstance(message, Inspected) and on_inspection is not None:
+                on_inspection(message.inspection)
             if isinstance(message, Tick):
-                watch.note_progress()
-            failure = watch.find_breach(switch.cancelled_at, is_paused=switch.is_paused)
+                watch.note_progress(is_held=message.progress.state == JobState.PAUSED)
+            failure = watch.find_breach(switch)
             if failure is not None:
                 return self._end_by_force(failure, watch)
             if isinstance(message, Tick) and on_progress is not None:
@@ -275,7 +311,7 @@ class Worker:
                 message = self._next()
                 if message is None or isinstance(message, Finished | Recycle):
                     is_drained = True
-                elif watch.find_breach(switch.cancelled_at, is_paused=False) is not None:
+                elif watch.find_breach(switch) is not None:
                     break
         finally:
             # Interrupted again, or no answer: what is left of the task must not meet the next one.
@@ -285,7 +321,7 @@ class Worker:
     def _end_by_force(self, failure: Failure, watch: Watch) -> Outcome:
         stacks = self._read_stacks(patience_secs=0.3 if failure.kind == "memory" else 2.0)
         self._kill()
-        state = JobState.CANCELLED if failure.kind == "cancel" else JobState.FAILED
+        state = _STATES.get(failure.kind, JobState.FAILED)
         failure = msgspec.structs.replace(failure, traceback=stacks)
         return Outcome(state=state, result={}, failure=failure, peak_rss_bytes=watch.peak_bytes)
 
@@ -315,17 +351,22 @@ class Worker:
         self._kill()
         rss = f"{watch.rss_bytes / 1e6:,.0f} MB resident when last seen"
         if process is None:
-            return _failed("died", "the worker was closed while the task ran", watch.peak_bytes, errors)
+            return _interrupted("the worker was closed while the task ran", watch.peak_bytes)
         if code is None:
             return _failed("died", "the line to the process broke; it was killed", watch.peak_bytes, errors)
         if code == -signal.SIGKILL:
-            message = f"the process was killed from outside (SIGKILL), likely for memory: {rss}"
-            return _failed("memory", message, watch.peak_bytes, errors)
+            return self._explain_kill(watch, rss)
         if code < 0:
             message = f"the process died of {_name_signal(-code)}: {rss}"
         else:
             message = f"the process ended by itself with exit code {code}: {rss}"
         return _failed("died", message, watch.peak_bytes, errors)
+
+    def _explain_kill(self, watch: Watch, rss: str) -> Outcome:
+        if watch.has_kernel_killed():
+            message = f"the kernel killed the process, for the machine's memory ran out: {rss}"
+            return _failed("memory", message, watch.peak_bytes)
+        return _interrupted(f"the process was killed from outside (SIGKILL): {rss}", watch.peak_bytes)
 
     def _read_stderr(self) -> str:
         """Return the end of what the child wrote to its standard error during this task."""
@@ -356,6 +397,7 @@ class Worker:
 
 
 _SILENCE = object()
+_STATES = {"cancel": JobState.CANCELLED, "interrupted": JobState.INTERRUPTED}
 
 
 def _move(channel: Channel, inbox: queue.SimpleQueue[Message | None]) -> None:
@@ -380,6 +422,15 @@ def _name_signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # A real-time signal
         return f"signal {number}"
+
+
+def _interrupted(message: str, peak_bytes: int) -> Outcome:
+    return Outcome(
+        state=JobState.INTERRUPTED,
+        result={},
+        failure=Failure(kind="killed", message=message),
+        peak_rss_bytes=peak_bytes,
+    )
 
 
 def _failed(kind: str, message: str, peak_bytes: int, trace: str = "") -> Outcome:
