@@ -81,8 +81,7 @@ def test_metric_reads_well(value, unit, text):
     assert format_metric({"value": value, "unit": unit, "reason": None}) == text
 
 
-def test_modules_export_sorted_names_that_exist():
+def test_modules_export_names_that_exist():
     for info in pkgutil.iter_modules(workbench.analysis.__path__):
         module = importlib.import_module(f"workbench.analysis.{info.name}")
-        assert module.__all__ == sorted(module.__all__)
         assert all(hasattr(module, name) for name in module.__all__)

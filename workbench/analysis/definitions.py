@@ -14,6 +14,7 @@ from workbench.analysis.columns import round_money
 
 __all__ = [
     "DEFINITIONS",
+    "HEADLINE",
     "Definition",
     "Metric",
     "Outcome",
@@ -235,6 +236,9 @@ DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
         "fills_taker": Definition("Taker fills", "count", "Fills that took liquidity."),
     }
 )
+
+# What a run is judged by at first sight, in this order.
+HEADLINE = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
 
 
 def build_definitions() -> dict[str, dict[str, str]]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.extremes import find_extremes
 from workbench.errors import InputError
 from workbench.ui.cards import build_card
-from workbench.ui.downsample import find_extremes
 from workbench.ui.series import read_floats, read_millis, require_columns
 from workbench.ui.static import ChartDocument, PackedColumn, build_chart_html, pack_column
 from workbench.ui.view import View

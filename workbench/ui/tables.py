@@ -7,7 +7,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
-from workbench.analysis.definitions import Metric
+from workbench.analysis.definitions import HEADLINE, Metric
 from workbench.analysis.display import format_metric
 from workbench.ui.cards import build_card
 from workbench.ui.formats import (
@@ -73,7 +73,6 @@ class HeadlineStrip(View):
 
     """
 
-    DEFAULT = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
     _SHORT: Mapping[str, str] = {"total_return": "Return", "max_drawdown": "Max drawdown", "sharpe": "Sharpe"}
 
     def __init__(
@@ -81,7 +80,7 @@ class HeadlineStrip(View):
         headline: Mapping[str, Metric],
         definitions: Definitions,
         *,
-        names: Sequence[str] = DEFAULT,
+        names: Sequence[str] = HEADLINE,
         warnings: Sequence[str] = (),
     ) -> None:
         self._headline = headline
