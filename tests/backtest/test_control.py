@@ -6,15 +6,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from nautilus_trader.backtest.config import BacktestRunConfig
 
 from tests.backtest.mark_runs import GBPUSD, gated, walk_config, write_walk
+from workbench.backtest.configuration import redact_run_config
+from workbench.backtest.engine import TASK
 from workbench.backtest.run import ActiveRun, Run, load_run, run_backtest, start_backtest
+from workbench.backtest.rundir import RunDirectory, new_run_id
+from workbench.backtest.sources import load_captured
+from workbench.errors import RunError
+from workbench.jobs.switch import Switch
 from workbench.jobs.worker import Limits, Worker
-from workbench.records import Progress
+from workbench.records import Inspection, Progress
 from workbench.states import JobState
 
 QUOTES = 300
@@ -39,7 +48,7 @@ class Stage:
     """A run that can be met at its hundredth quote."""
 
     def __init__(self, catalog: Path, path: Path, worker: Worker) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self.path = path
         self.runs = path / "runs"
         self.worker = worker
@@ -48,7 +57,7 @@ class Stage:
         self._started: list[ActiveRun] = []
 
     def start(self, *, chunk_size: int | None = None, limits: Limits | None = None) -> ActiveRun:
-        config = walk_config(self._catalog, gated(self.runs, self.path, at=100), chunk_size=chunk_size)
+        config = walk_config(self.catalog, gated(self.runs, self.path, at=100), chunk_size=chunk_size)
         active = start_backtest(
             config, runs=self.runs, worker=self.worker, on_progress=self._note, limits=limits
         )
@@ -125,6 +134,10 @@ def _assert_cut_short(run: Run, undisturbed: Run, least_quotes: int = 100) -> No
     assert run.record.state == JobState.CANCELLED
     assert run.record.failure is None
     run.raise_for_failure()
+    _assert_kept(run, undisturbed, least_quotes)
+
+
+def _assert_kept(run: Run, undisturbed: Run, least_quotes: int = 100) -> None:
     assert run.verify() == []
     assert least_quotes <= run.record.events < QUOTES
     for name in ("fills", "orders"):
@@ -160,6 +173,72 @@ def test_pause_holds_simulated_time_and_resume_changes_nothing(
     assert (resumed.simulated_ts_ns, resumed.events) == (paused.simulated_ts_ns, paused.events)
     _assert_same_results(active.wait(PATIENCE_SECS), undisturbed)
     assert stage.seen[-1].state == JobState.COMPLETED
+
+
+def test_pause_shows_what_the_run_holds_and_resume_changes_nothing(stage: Stage, undisturbed: Run) -> None:
+    """Held before the first order, and again at the gate: nothing of what is shown is moved."""
+    seen: queue.SimpleQueue[Inspection] = queue.SimpleQueue()
+    spec = _write_run(walk_config(stage.catalog, gated(stage.runs, stage.path, at=100, secs=0)), stage.runs)
+    switch = Switch()
+    switch.pause()
+    steering = {"switch": switch, "on_inspection": seen.put}
+    thread = threading.Thread(target=stage.worker.run, args=(TASK, spec), kwargs=steering)
+    thread.start()
+    first = seen.get(timeout=PATIENCE_SECS)
+    switch.resume()
+    stage.meet()
+    switch.pause()
+    stage.open_gate()
+    second = seen.get(timeout=PATIENCE_SECS)
+    switch.resume()
+    thread.join(PATIENCE_SECS)
+    run = load_run(Path(spec["path"]))
+    _assert_same_results(run, undisturbed)
+    assert (first.positions, first.orders) == ([], [])
+    assert [a["total"] for a in first.accounts] == ["1000000"]
+    equity = run.load_table("equity").set_index("ts").loc[pd.Timestamp(second.simulated_ts_ns, tz="UTC")]
+    (position,) = second.positions
+    assert (position["side"], position["currency"]) == ("LONG", "USD")
+    assert Decimal(str(position["unrealized_pnl"])) == equity["unrealized_pnl"]
+    assert Decimal(str(second.accounts[0]["total"])) == equity["balance"]
+
+
+def test_interrupt_keeps_the_results_so_far_and_says_so(stage: Stage, undisturbed: Run) -> None:
+    spec = _write_run(walk_config(stage.catalog, gated(stage.runs, stage.path, at=100)), stage.runs)
+    switch = Switch()
+    thread = threading.Thread(target=stage.worker.run, args=(TASK, spec), kwargs={"switch": switch})
+    thread.start()
+    stage.meet()
+    switch.interrupt()
+    stage.open_gate()
+    thread.join(PATIENCE_SECS)
+    run = load_run(Path(spec["path"]))
+    failure = run.record.failure
+    assert failure is not None
+    assert (run.record.state, failure.kind) == (JobState.INTERRUPTED, "interrupted")
+    with pytest.raises(RunError, match="was interrupted: the run was interrupted"):
+        run.raise_for_failure()
+    _assert_kept(run, undisturbed)
+
+
+def test_interrupt_after_a_cancel_leaves_it_a_cancel(stage: Stage, undisturbed: Run) -> None:
+    spec = _write_run(walk_config(stage.catalog, gated(stage.runs, stage.path, at=100)), stage.runs)
+    switch = Switch()
+    switch.cancel()
+    switch.interrupt()
+    stage.open_gate()
+    stage.worker.run(TASK, spec, switch=switch)
+    _assert_cut_short(load_run(Path(spec["path"])), undisturbed, least_quotes=0)
+
+
+def _write_run(config: BacktestRunConfig, runs: Path) -> dict[str, Any]:
+    """Write the first files of a run, as who starts one does, and return its task's spec."""
+    directory = RunDirectory(runs / new_run_id())
+    directory.create()
+    directory.write_json("config.json", redact_run_config(config))
+    for source in load_captured(config, runs):
+        source.write(directory.path / "strategies")
+    return {"config": config.json().decode(), "path": str(directory.path), "name": ""}
 
 
 def test_pause_twice_holds_twice(stage: Stage, undisturbed: Run) -> None:

@@ -162,11 +162,11 @@ def test_configuration_that_contradicts_itself_is_refused(
     ("change", "message"),
     [
         ({"bar_types": ["nonsense"]}, "expected ids such as"),
-        ({"data_cls": "nautilus_trader.model.data:Nothing"}, "expected ids such as"),
+        ({"data_cls": "nautilus_trader.model.data:Nothing"}, "expected a data_cls such as"),
         ({"bar_types": None}, "names no instrument"),
         ({"bar_types": None, "instrument_ids": [NAME]}, "names no bar type"),
         ({"bar_types": [BID.replace("SIM", "FXCM")]}, "venue FXCM of GBP/USD.FXCM is not configured; .* SIM"),
-        ({"catalog_fs_protocol": "s3"}, "the catalog protocol 's3' is not supported"),
+        ({"catalog_fs_protocol": "s3"}, "is no place in an object store of the protocol 's3'"),
     ],
 )
 def test_data_entry_that_is_wrong_is_refused(catalog: Path, change: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ from nautilus_trader.model.data import BarSpecification, BarType
 from nautilus_trader.model.identifiers import AccountId, ClientId, InstrumentId, TraderId, Venue
 from nautilus_trader.model.objects import Price
 
-from workbench.backtest.decoding import DECODE_ERRORS, decode_config
+from workbench.backtest.decoding import DECODE_ERRORS, decode_config, find_field
 
 
 class ManyConfig(StrategyConfig, frozen=True):
@@ -89,3 +89,27 @@ def test_decode_run_config_with_a_trader_that_is_none_is_refused() -> None:
     text = '{"venues": [], "data": [], "engine": {"trader_id": "X"}}'
     with pytest.raises(msgspec.ValidationError, match="NAME-TAG"):
         decode_config(BacktestRunConfig, text)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (
+            "Expected `str`, got `int` - at `$.venues[0].starting_balances[12]`",
+            "at.venues.0.starting_balances.12",
+        ),
+        ("Object contains unknown field `leverage` - at `$.venues[0]`", "at.venues.0.leverage"),
+        ("Object missing required field `name`", "at.name"),
+        ("Expected `float`, got `str` - at `$.leverages[...]`", "at.leverages"),
+        ("Expected `float`, got `str` - at `$.a[...].b`", "at.a.b"),
+        (
+            "invalid `InstrumentId` value 'x': why - at `key` in `$.venues[0].leverages`",
+            "at.venues.0.leverages",
+        ),
+        ("invalid value '- at `$.no`' - at `$.yes`", "at.yes"),
+        ("something else", "at"),
+    ],
+)
+def test_field_is_where_the_message_points(message: str, field: str) -> None:
+    assert find_field(ValueError(message), "at") == field
+    assert find_field(ValueError(message)) == field.removeprefix("at").removeprefix(".")

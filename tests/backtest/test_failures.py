@@ -17,7 +17,7 @@ from tests.backtest.configs import quotes_config, write_quotes
 from tests.backtest.mark_runs import GBPUSD, gated, row_at, script, strategy, venue, walk_config, write_walk
 from workbench.backtest.run import Run, load_run, run_backtest, start_backtest
 from workbench.catalog.instruments import build_instrument
-from workbench.errors import NotFoundError, RunError
+from workbench.errors import ConfigError, NotFoundError, RunError
 from workbench.jobs.worker import Limits, Worker
 from workbench.records import Failure, Progress
 from workbench.states import JobState
@@ -74,7 +74,11 @@ class Trial:
         return walk_config(self.walk, strategy("Faulty", self.runs, instrument_id=ID, kind=kind))
 
     def break_run(
-        self, how: str | BacktestRunConfig, *, limits: Limits | None = None
+        self,
+        how: str | BacktestRunConfig,
+        *,
+        limits: Limits | None = None,
+        state: JobState = JobState.FAILED,
     ) -> tuple[Run, Failure, str]:
         """Return the run, why it failed, and what `run_backtest` raised."""
         config = how if isinstance(how, BacktestRunConfig) else self.build_config(how)
@@ -84,12 +88,12 @@ class Trial:
             )
         (path,) = [p.parent for p in self.runs.glob("*/manifest.json")]
         run = load_run(path)
-        assert run.record.state == JobState.FAILED
+        assert run.record.state == state
         assert run.record.failure is not None
         assert run.verify() == []
         assert str(path) in str(caught.value)
         assert run.record.failure.message in str(caught.value)
-        assert self.seen[-1].state == JobState.FAILED
+        assert self.seen[-1].state == state
         assert run.config["venues"]
         return run, run.record.failure, str(caught.value)
 
@@ -104,14 +108,13 @@ def trial(walk: Path, tmp_path: Path, worker: Worker) -> Iterator[Trial]:
 @pytest.mark.parametrize(
     ("kind", "function", "events"),
     [
-        ("init", "__init__", None),
         ("start", "on_start", 0),
         ("data", "on_quote_tick", 19),
         ("stop", "on_stop", QUOTES),
     ],
 )
 def test_failure_of_the_strategy_names_the_function(
-    trial: Trial, kind: str, function: str, events: int | None
+    trial: Trial, kind: str, function: str, events: int
 ) -> None:
     run, failure, raised = trial.break_run(kind)
     assert failure.kind == "exception"
@@ -119,10 +122,6 @@ def test_failure_of_the_strategy_names_the_function(
     assert f"in {function}" in failure.traceback
     assert f"in {function}" in raised
     assert "workbench_strategy_" in failure.traceback  # the file that was captured
-    if events is None:  # Nothing was built
-        with pytest.raises(NotFoundError):
-            run.load_table("equity")
-        return
     # What was done until then is kept.
     assert run.record.events == events
     assert run.record.fills == len(run.load_table("fills")) == (1 if events else 0)
@@ -131,6 +130,14 @@ def test_failure_of_the_strategy_names_the_function(
         assert (last["open_positions"], last["events"]) == (1, events)
         assert trial.seen[-1].open_positions == 1
         assert Decimal(trial.seen[-1].equity or "") == last["equity"]
+
+
+def test_strategy_that_cannot_be_made_is_refused_before_anything_starts(trial: Trial) -> None:
+    words = r"strategies 0 cannot be made: RuntimeError: broken in init \(workbench_strategy_.*, line \d+\)"
+    with pytest.raises(ConfigError, match=words) as caught:
+        start_backtest(trial.build_config("init"), runs=trial.runs, worker=trial.worker)
+    assert caught.value.field == "engine.strategies.0.config"
+    assert [p.name for p in trial.runs.iterdir()] == ["_strategies"]
 
 
 def test_failure_of_a_hanging_strategy_is_stalled_and_names_it(trial: Trial) -> None:
@@ -157,9 +164,13 @@ def test_failure_by_exit_is_died_with_the_code_and_the_last_words(trial: Trial) 
     assert "last words" in failure.traceback
 
 
-def test_failure_by_kill_is_taken_for_memory(trial: Trial) -> None:
-    _, failure, _ = trial.break_run("kill")
-    assert failure.kind == "memory"
+def test_failure_by_kill_is_an_interruption(trial: Trial) -> None:
+    run, failure, raised = trial.break_run("kill", state=JobState.INTERRUPTED)
+    assert failure.kind == "killed"
+    assert f"{run.record.run_id} was interrupted" in raised
+    # What was known before it began
+    assert run.record.rows == QUOTES
+    assert (run.record.lineage, run.record.dataset) == ("Faulty", f"{ID}@QuoteTick")
     assert "SIGKILL" in failure.message
 
 
@@ -174,10 +185,10 @@ def test_failure_by_kill_from_outside_leaves_a_manifest(trial: Trial) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     run = active.wait(30)
-    assert run.record.state == JobState.FAILED
+    assert run.record.state == JobState.INTERRUPTED
     assert run.record.failure is not None
-    assert run.record.failure.kind == "memory"
-    assert active.progress.state == JobState.FAILED
+    assert run.record.failure.kind == "killed"
+    assert active.progress.state == JobState.INTERRUPTED
     assert run.verify() == []
     with pytest.raises(RunError, match="SIGKILL"):
         run.raise_for_failure()

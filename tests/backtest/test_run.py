@@ -21,7 +21,7 @@ from tests.backtest.configs import HALF_A_DAY, TWO_DAYS, ema_cross, fx_config, s
 from tests.backtest.raw import read_fills
 from workbench.backtest.configuration import build_fill_model
 from workbench.backtest.run import Run, load_run, run_backtest, start_backtest
-from workbench.errors import ConfigError, InputError, NotFoundError, RunError
+from workbench.errors import ConfigError, InputError, NotFoundError, RunError, WorkbenchError
 from workbench.jobs.worker import Worker
 from workbench.records import Progress
 from workbench.states import JobState
@@ -100,7 +100,6 @@ def test_wait_interrupted_cancels_keeps_and_raises(gbpusd: Path, runs: Path, wor
 @pytest.mark.parametrize(
     ("kind", "message", "where"),
     [
-        ("init", "RuntimeError: trouble in init", "in __init__"),
         ("start", "RuntimeError: trouble in on_start", "in on_start"),
         ("bar", "RuntimeError: trouble in on_bar", "in _do_bar"),
         ("exit", "SystemExit: 3", "in _do_exit"),
@@ -164,16 +163,6 @@ def test_account_below_zero_that_nautilus_lets_go_on_is_warned_of(
     assert warning.startswith("the equity fell below zero at 2012-02-01T")
     assert warning in (run.path / "log.jsonl").read_text()
     assert run.load_table("equity")["equity"].min() < 0
-
-
-def test_cash_account_of_one_currency_for_a_pair_is_input_that_is_wrong(
-    gbpusd: Path, runs: Path, worker: Worker
-) -> None:
-    config = fx_config(gbpusd, venue={"account_type": "CASH"}, **HALF_A_DAY)
-    failure = start_backtest(config, runs=runs, worker=worker).wait(60).record.failure
-    assert failure is not None
-    assert failure.kind == "input"
-    assert "leave base_currency out" in failure.message
 
 
 # -- A WARM WORKER --------------------------------------------------------------------------------
@@ -327,6 +316,16 @@ def _bad_configs(catalog: Path) -> dict[str, tuple[Any, type[Exception], str]]:
             ConfigError,
             "fill_model is",
         ),
+        "cash account of one currency for a pair": (
+            fx_config(catalog, venue={"account_type": "CASH"}, **HALF_A_DAY),
+            ConfigError,
+            "leave base_currency out",
+        ),
+        "strategy that cannot be made": (
+            fx_config(catalog, strategy("Trouble", kind="init"), **HALF_A_DAY),
+            ConfigError,
+            "RuntimeError: trouble in init (bt_strategies.py, line",
+        ),
         "balance": (_bad(good, venues=[_bad(venue, starting_balances=["much"])]), ConfigError, "much"),
         "no balance": (_bad(good, venues=[_bad(venue, starting_balances=[])]), ConfigError, "no starting"),
         "balance in another currency": (
@@ -363,8 +362,10 @@ def test_bad_input_is_refused_and_nothing_is_written(gbpusd: Path, runs: Path, n
     config, kind, words = _bad_configs(gbpusd)[name]
     with pytest.raises(kind) as caught:
         start_backtest(config, runs=runs)
+    assert isinstance(caught.value, WorkbenchError)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert caught.value.field
     assert not runs.exists()
 
 

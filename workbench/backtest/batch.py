@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 import yaml
 
+from workbench.analysis.definitions import HEADLINE
 from workbench.backtest.rundir import RunDirectory, find_runs
 from workbench.errors import ConfigError, ExistsError, NotFoundError
+from workbench.jobs.switch import Switch
 from workbench.jobs.worker import Limits, Worker
 from workbench.records import Failure, Progress
 from workbench.states import JobState
@@ -24,7 +26,6 @@ __all__ = ["BatchItem", "BatchResult", "Sweep", "build_items", "load_sweep", "ru
 _TASK = "workbench.jobs.notebook:execute"
 _MAX_ITEMS = 10_000
 _DAY_SECS = 86_400.0
-HEADLINE = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -207,6 +208,8 @@ class _Batch:
         self._on_progress = on_progress
         self._on_result = on_result
         self._todo: queue.SimpleQueue[BatchItem] = queue.SimpleQueue()
+        # One for every item, not for every worker: a cancel reaches what is taken but has not started, too.
+        self._switches = {item.name: Switch() for item in items}
         self._results: dict[str, BatchResult] = {}
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
@@ -216,29 +219,22 @@ class _Batch:
             self._todo.put(item)
         self._workers = [Worker() for _ in range(min(self._sweep.parallel, len(self._items)))]
         threads = [threading.Thread(target=self._take, args=(w,), daemon=True) for w in self._workers]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 thread.join()
         except KeyboardInterrupt:
-            self._cancel()
+            for switch in self._switches.values():
+                switch.cancel()
             for thread in threads:
-                thread.join()
+                if thread.is_alive():  # One that has not been started cannot be joined
+                    thread.join()
             raise
         finally:
             for worker in self._workers:
                 worker.close()
         return [self._results[item.name] for item in self._items]
-
-    def _cancel(self) -> None:
-        while not self._todo.empty():
-            item = self._todo.get()
-            self._finish(
-                item, JobState.CANCELLED, Failure(kind="cancel", message="cancelled before it started")
-            )
-        for worker in self._workers:
-            worker.cancel()
 
     def _take(self, worker: Worker) -> None:
         while True:
@@ -246,6 +242,11 @@ class _Batch:
                 item = self._todo.get_nowait()
             except queue.Empty:
                 return
+            switch = self._switches[item.name]
+            if switch.cancelled_at is not None:
+                failure = Failure(kind="cancel", message="cancelled before it started")
+                self._finish(item, JobState.CANCELLED, failure)
+                continue
             spec = {
                 "notebook": str(self._notebook),
                 "output": str(self._path(item)),
@@ -257,6 +258,7 @@ class _Batch:
                 spec,
                 on_progress=lambda progress, item=item: self._note(item, progress),  # type: ignore[misc]
                 limits=Limits(stall_secs=self._sweep.timeout_secs),
+                switch=switch,
             )
             self._finish(item, outcome.state, outcome.failure)
 

@@ -22,7 +22,7 @@ from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Money
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from workbench.backtest.decoding import DECODE_ERRORS, decode_config
+from workbench.backtest.decoding import DECODE_ERRORS, decode_config, find_field
 from workbench.errors import ConfigError, NotFoundError
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "redact_run_config",
 ]
 
+# The field of an error that is about the configuration as a whole.
+_WHOLE = "config"
 # What names a place or a way of running, not what is run.
 _INCIDENTAL_RUN = ("chunk_size", "dispose_on_completion", "raise_exception")
 _INCIDENTAL_ENGINE = ("logging", "loop_debug", "instance_id", "run_analysis")
@@ -81,13 +83,19 @@ def parse_run_config(text: bytes | str, *, origin: str = "the configuration") ->
         return decode_config(BacktestRunConfig, text)
     except msgspec.ValidationError as e:
         raise ConfigError(
-            f"{origin}: {e}", advice="see BacktestRunConfig in nautilus_trader's documentation"
+            f"{origin}: {e}",
+            advice="see BacktestRunConfig in nautilus_trader's documentation",
+            field=find_field(e) or _WHOLE,
         ) from e
     except msgspec.DecodeError as e:
-        raise ConfigError(f"{origin} is not valid JSON: {e}", expected="a BacktestRunConfig as JSON") from e
+        raise ConfigError(
+            f"{origin} is not valid JSON: {e}", expected="a BacktestRunConfig as JSON", field=_WHOLE
+        ) from e
     except DECODE_ERRORS as e:
         # Raised by nautilus's own types while they are built from their strings
-        raise ConfigError(f"{origin}: {e}", expected="values that nautilus_trader accepts") from e
+        raise ConfigError(
+            f"{origin}: {e}", expected="values that nautilus_trader accepts", field=_WHOLE
+        ) from e
 
 
 def override_run_config(config: BacktestRunConfig, overrides: dict[str, Any]) -> BacktestRunConfig:
@@ -114,7 +122,7 @@ def override_run_config(config: BacktestRunConfig, overrides: dict[str, Any]) ->
         for name in parents:
             place = _step(place, name, path)
         if not (isinstance(place, dict) or _is_index(place, last)):
-            raise ConfigError(f"the override {path!r} leads nowhere at {last!r}")
+            raise ConfigError(f"the override {path!r} leads nowhere at {last!r}", field=path)
         place[int(last) if isinstance(place, list) else last] = value
     return parse_run_config(json.dumps(plain), origin="the overrides")
 
@@ -125,7 +133,7 @@ def _step(place: Any, name: str, path: str) -> Any:
     if _is_index(place, name):
         return place[int(name)]
     expected = ", ".join(place) if isinstance(place, dict) else "an index of the list"
-    raise ConfigError(f"the override {path!r} leads nowhere at {name!r}", expected=expected)
+    raise ConfigError(f"the override {path!r} leads nowhere at {name!r}", expected=expected, field=path)
 
 
 def _is_index(place: Any, name: str) -> bool:
@@ -236,12 +244,14 @@ def build_run_config(
         money = Money.from_str(starting_balance)
     except (ValueError, ArithmeticError) as e:
         raise ConfigError(
-            f"the starting balance is {starting_balance!r}", expected="for example 1000000 USD"
+            f"the starting balance is {starting_balance!r}",
+            expected="for example 1000000 USD",
+            field="starting_balance",
         ) from e
     try:
         default_leverage = float(leverage)
     except ValueError as e:
-        raise ConfigError(f"the leverage is {leverage!r}", expected="a number") from e
+        raise ConfigError(f"the leverage is {leverage!r}", expected="a number", field="leverage") from e
     try:
         instruments = [BarType.from_str(b).instrument_id for b in bar_types or []]
         instruments += [InstrumentId.from_str(i) for i in [*(quotes or []), *(trades or [])]]

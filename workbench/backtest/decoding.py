@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -18,13 +19,17 @@ from nautilus_trader.model.identifiers import (
     TraderId,
 )
 
-__all__ = ["DECODE_ERRORS", "decode_config"]
+__all__ = ["DECODE_ERRORS", "decode_config", "find_field"]
 
 # What nautilus and msgspec raise for values that they refuse.
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, AttributeError, ImportError, ArithmeticError)
 
 _TAGGED = (TraderId, StrategyId, AccountId)
 _ANY_TEXT = (InstrumentId, Symbol, PositionId)
+
+# How msgspec ends its messages: "... - at `$.venues[0].name`", "... - at `key` in `$.leverages`".
+_PLACE = re.compile(r" - at (?:`key` in )?`\$(?P<path>[^`]*)`$")
+_MEMBER = re.compile(r"(?:unknown|missing required) field `(?P<name>[^`]*)`")
 
 
 def decode_config[C: NautilusConfig](kind: type[C], text: bytes | str) -> C:
@@ -44,7 +49,34 @@ def decode_config[C: NautilusConfig](kind: type[C], text: bytes | str) -> C:
     return config
 
 
+def find_field(error: Exception, *parents: str) -> str:
+    """
+    Return the place in the input that `error` is about, such as ``venues.0.name``, as far as it tells.
+
+    Parameters
+    ----------
+    error : Exception
+        What msgspec raised.
+    parents : str
+        Where the input that was decoded stands itself.
+
+    """
+    text = str(error)
+    place, member = _PLACE.search(text), _MEMBER.search(text)
+    path = place["path"].replace("[...]", "").replace("[", ".").replace("]", "") if place else ""
+    parts = [*parents, path.strip("."), member["name"] if member else ""]
+    return ".".join(p for p in parts if p)
+
+
 def _decode(kind: type, value: Any) -> Any:
+    try:
+        return _decode_text(kind, value)
+    except (AttributeError, ImportError, ArithmeticError) as e:
+        # Of these msgspec would not say where the value stands
+        raise ValueError(f"invalid value {value!r}: {type(e).__name__}: {e}") from e
+
+
+def _decode_text(kind: type, value: Any) -> Any:
     if isinstance(value, str):
         if issubclass(kind, Identifier) and "\x00" in value:
             raise ValueError(f"invalid `{kind.__name__}` value {value!r}: expected text")

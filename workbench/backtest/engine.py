@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from decimal import localcontext
 from pathlib import Path
 from typing import Any
@@ -19,11 +16,9 @@ from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.backtest.results import BacktestResult
 from nautilus_trader.common.component import is_backtest_force_stop, set_backtest_force_stop
-from nautilus_trader.common.config import InvalidConfiguration
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from nautilus_trader.model.enums import AssetClass, account_type_to_str
 from nautilus_trader.model.objects import Currency, Money
-from nautilus_trader.serialization.arrow.serializer import _SCHEMAS
 
 from workbench.analysis.costs import build_costs
 from workbench.analysis.definitions import build_definitions
@@ -34,12 +29,16 @@ from workbench.backtest.configuration import parse_run_config
 from workbench.backtest.datasets import Dataset, check_run_data, choose_chunk_size
 from workbench.backtest.feed import MergingNode
 from workbench.backtest.identity import build_identity, collect_versions
+from workbench.backtest.lineage import describe_dataset, describe_lineage
 from workbench.backtest.logs import ProcessLog
 from workbench.backtest.marks import EXACT, Books, Marks, VenueTap
 from workbench.backtest.monitor import Monitor
+from workbench.backtest.objects import localised
+from workbench.backtest.registrations import counted_registrations
 from workbench.backtest.rundir import RunDirectory, utc_now
-from workbench.errors import ConfigError, RunError
-from workbench.jobs.control import Control, RecycleError
+from workbench.backtest.sources import importable
+from workbench.errors import RunError
+from workbench.jobs.control import Control
 from workbench.jobs.failures import build_failure
 from workbench.records import Failure, Progress, RunRecord
 from workbench.states import JobState
@@ -57,7 +56,7 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     ----------
     spec : dict
         ``config``: the `BacktestRunConfig` as JSON; ``path``: the run directory, which exists;
-        ``name``: a name for people.
+        ``name``: a name for people; ``search_path``: where else modules are found.
     control : Control
         Progress out, pause and cancel in.
 
@@ -67,20 +66,19 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
         The manifest as plain values, and the final ``state``.
 
     """
-    if _spent:
-        raise RecycleError("a run here has registered data types, which nautilus cannot forget")
     directory = RunDirectory(Path(spec["path"]))
-    with _captured_sources(directory.path / "strategies"):
+    strategies = directory.path / "strategies"
+    with (
+        counted_registrations(f"the run {directory.run_id}"),
+        importable(strategies, spec.get("search_path", [])),
+    ):
         config = parse_run_config(spec["config"])
         log = ProcessLog(config.engine.logging if config.engine is not None else None)
         run = _Run(config, directory, control, spec)
-        types = len(_SCHEMAS)
         try:
             record = run.run()
         except BaseException as e:  # noqa: BLE001 - whatever a strategy raises must end as a reason
             record = run.fail(build_failure(e))
-        if len(_SCHEMAS) != types:
-            _spent.append(directory.run_id)
         content = log.read()
         record = _explain(record, content)
         with suppress(RunError):  # A full disk: the manifest tells, or cannot be written either
@@ -88,11 +86,6 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
         log.clear()
     record = directory.write_manifest(msgspec.structs.replace(record, finished_at=utc_now()))
     return {**msgspec.to_builtins(record), "state": str(record.state)}
-
-
-# The runs that registered custom data types. Their module is imported anew for every run, and nautilus does
-# not let a type be registered again.
-_spent: list[str] = []
 
 
 def _explain(record: RunRecord, log: bytes) -> RunRecord:
@@ -107,31 +100,8 @@ def _explain(record: RunRecord, log: bytes) -> RunRecord:
     return msgspec.structs.replace(record, failure=failure)
 
 
-def _advise(message: str) -> str:
-    if "single-currency CASH account" in message:
-        return f"{message[: message.index('(')]}...: leave base_currency out of a CASH venue that trades currencies"
-    return message
-
-
 def _to_iso(ts_ns: int | None) -> str | None:
     return None if ts_ns is None else str(unix_nanos_to_iso8601(ts_ns))
-
-
-@contextmanager
-def _captured_sources(directory: Path) -> Iterator[None]:
-    """Make captured strategy modules importable; their names hold their content, so none can be stale."""
-    if not directory.is_dir():
-        yield
-        return
-    sys.path.insert(0, str(directory))
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
-        with suppress(ValueError):  # A strategy may have taken it off
-            sys.path.remove(str(directory))
 
 
 class _Run:
@@ -150,11 +120,22 @@ class _Run:
             versions=collect_versions(),
             started_at=utc_now(),
             finished_at="",
+            lineage=describe_lineage(config),
         )
 
     def run(self) -> RunRecord:
+        self._report_load()
+        with localised(self._config, on_file=self._report_load) as self._config:
+            return self._run()
+
+    def _report_load(self) -> None:
         self._control.report(Progress(stage="load"))
+
+    def _run(self) -> RunRecord:
         dataset = check_run_data(self._config)
+        self._record = msgspec.structs.replace(
+            self._record, rows=dataset.rows, dataset=describe_dataset(self._config)
+        )
         identity = build_identity(self._config, dataset, self._record.versions)
         self._record = msgspec.structs.replace(self._record, identity=identity)
         node = MergingNode([self._prepare(dataset)])
@@ -190,11 +171,8 @@ class _Run:
 
     def _run_node(self, node: BacktestNode, dataset: Dataset) -> RunRecord:
         VenueTap.take_registered()  # Of a run that failed while it was built
-        try:
-            with installed_cache():
-                node.build()
-        except InvalidConfiguration as e:
-            raise ConfigError(_advise(str(e))) from e
+        with installed_cache():
+            node.build()
         (engine,) = node.get_engines()
         AppendOnlyAnalyzer.take_over(engine.portfolio.analyzer)
         currency = self._find_currency()
@@ -249,6 +227,9 @@ class _Run:
         if error is not None:
             return JobState.FAILED, build_failure(error)
         if monitor.was_cancelled:
+            if self._control.is_interrupted:
+                message = "the run was interrupted: the process that ran it was stopped or killed"
+                return JobState.INTERRUPTED, Failure(kind="interrupted", message=message)
             return JobState.CANCELLED, None
         if is_backtest_force_stop():
             # Nautilus stops a run by itself when an account breaks; it only says so in the log.

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,11 @@ class ProcessLog:
     def read(self) -> bytes:
         """Return what was logged since this object was made, whole lines, at most the last 64 MB of it."""
         source = ProcessLog._path
-        if source is None or not source.is_file():
+        if source is None:
             return b""
         end = _wait_until_written(source)
+        if not source.is_file():
+            return b""
         with source.open("rb") as file:
             start = max(self._start, end - _MAX_BYTES)
             file.seek(start)
@@ -109,14 +112,16 @@ def _wait_until_written(source: Path) -> int:
     """
     level = ProcessLog._levels[0] if ProcessLog._levels else "OFF"
     if level == "OFF":
-        return source.stat().st_size
+        return source.stat().st_size if source.is_file() else 0
     token = os.urandom(16).hex()
     logger = Logger("Workbench")
     (logger.error if level == "ERROR" else logger.warning)(token)
     flush_logger()
     deadline = time.monotonic() + _WRITE_SECS
     while True:
-        with source.open("rb") as file:
+        begin = end = 0
+        tail = b""
+        with suppress(FileNotFoundError), source.open("rb") as file:  # Made with the first line
             end = file.seek(0, os.SEEK_END)
             begin = max(0, end - _TAIL_BYTES)
             file.seek(begin)
@@ -141,9 +146,15 @@ def check_logging(config: LoggingConfig | None) -> None:
     """
     if config is None:
         return
-    for level in (config.log_level_file, *(config.log_component_levels or {}).values()):
+    levels = {"log_level": config.log_level, "log_level_file": config.log_level_file}
+    levels |= {f"log_component_levels.{n}": v for n, v in (config.log_component_levels or {}).items()}
+    for name, level in levels.items():
         if level is not None and level.upper() not in _LEVELS:
-            raise ConfigError(f"the log level is {level!r}", expected=f"one of {', '.join(_LEVELS)}")
+            raise ConfigError(
+                f"the log level is {level!r}",
+                expected=f"one of {', '.join(_LEVELS)}",
+                field=f"engine.logging.{name}",
+            )
 
 
 def _choose_level(config: LoggingConfig | None) -> str:

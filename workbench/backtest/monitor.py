@@ -16,6 +16,7 @@ from nautilus_trader.model.enums import AccountType, PositionSide
 from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.objects import Currency
 
+from workbench.backtest.inspection import build_inspection
 from workbench.backtest.marks import EXACT, Books, Marks, Touch
 from workbench.jobs.control import Control
 from workbench.records import Progress
@@ -217,6 +218,7 @@ class Monitor(Actor):
             self._reported = now
             self._report(JobState.RUNNING)
         if self._control.is_paused:
+            self._control.inspect(build_inspection(self.cache, self._marks, ts_ns))
             self._report(JobState.PAUSED)
             self._control.wait_while_paused()
             self._paused_secs += time.monotonic() - now

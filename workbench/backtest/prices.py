@@ -10,18 +10,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from nautilus_trader.backtest.config import BacktestDataConfig, BacktestRunConfig
+from nautilus_trader.backtest.node import get_instrument_ids
 from nautilus_trader.model.data import Bar, BarType, QuoteTick
 from numpy.typing import NDArray
 
 from workbench.backtest.configuration import parse_run_config
-from workbench.backtest.datasets import find_run_data
+from workbench.backtest.datasets import find_identifiers, find_run_data
+from workbench.backtest.objects import localised
 from workbench.backtest.run import Run
 from workbench.catalog.prices import decode_ticks
 from workbench.errors import CatalogError, ConfigError, InputError
 
-__all__ = ["load_config_prices", "load_prices"]
+__all__ = ["Series", "Source", "find_sources", "load_config_prices", "load_prices", "load_series"]
 
-_Columns = dict[str, NDArray[np.float64]]
+_Columns = dict[str, NDArray[np.int64]]
+_NAMES = ("open", "high", "low", "close")
 
 
 def load_prices(run: Run, *, max_bars: int = 2_000) -> dict[str, pd.DataFrame]:
@@ -52,83 +55,142 @@ def load_prices(run: Run, *, max_bars: int = 2_000) -> dict[str, pd.DataFrame]:
 def load_config_prices(config: BacktestRunConfig, *, max_bars: int = 2_000) -> dict[str, pd.DataFrame]:
     """Return the prices of every instrument of a configuration; see `load_prices`."""
     prices: dict[str, pd.DataFrame] = {}
-    for data in config.data:
-        kind = data.data_type
-        for instrument_id, identifiers in _split(data, kind):
-            if instrument_id in prices:
-                continue
-            one = _only(data, kind, identifiers)
-            try:
-                dataset = find_run_data(msgspec.structs.replace(config, data=[one]))
-            except (
-                InputError,
-                CatalogError,
-            ):  # It has moved, changed or broken since: the run stays readable
-                continue
-            prices[instrument_id] = _merge(dataset.files, kind, dataset.start_ns, dataset.end_ns, max_bars)
+    for source in find_sources(config):
+        if source.instrument_id in prices:
+            continue
+        try:
+            series = load_series(config, source, max_bars=max_bars)
+        except (InputError, CatalogError):  # It has moved, changed or broken since: the run stays readable
+            continue
+        columns = {name: ticks / 10.0**series.precision for name, ticks in series.columns.items()}
+        prices[source.instrument_id] = pd.DataFrame(
+            {"ts": pd.to_datetime(series.stamps, utc=True), **columns}
+        )
     return prices
 
 
-def _only(data: BacktestDataConfig, kind: type, identifiers: list[str]) -> BacktestDataConfig:
+class Source(msgspec.Struct, frozen=True):
+    """Where prices of an instrument come from: its bar type, or its id for ticks, in one entry of `data`."""
+
+    instrument_id: str
+    identifier: str
+    entry: int
+
+
+class Series(msgspec.Struct, frozen=True):
+    """
+    Prices over time, exact.
+
+    Attributes
+    ----------
+    stamps : numpy.ndarray of int64
+        The last stamp in each bar, UNIX nanoseconds UTC, ascending.
+    columns : dict[str, numpy.ndarray of int64]
+        ``open``, ``high``, ``low``, ``close`` in units of ``10 ** -precision``.
+    precision : int
+        Decimal places.
+    total : int
+        The rows that were merged into these bars.
+
+    """
+
+    stamps: NDArray[np.int64]
+    columns: _Columns
+    precision: int
+    total: int
+
+
+def find_sources(config: BacktestRunConfig) -> list[Source]:
+    """Return what a run has prices of, in the order in which it names them."""
+    found = []
+    for i, data in enumerate(config.data):
+        ids = get_instrument_ids(data)
+        if data.data_type is Bar:
+            identifiers = find_identifiers(data)
+            found += [Source(str(BarType.from_str(b).instrument_id), b, i) for b in identifiers]
+        else:
+            found += [Source(str(one), str(one), i) for one in ids]
+    return found
+
+
+def load_series(
+    config: BacktestRunConfig,
+    source: Source,
+    *,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    max_bars: int = 2_000,
+) -> Series:
+    """
+    Read the prices of one source from the catalog, merged until there are at most `max_bars`.
+
+    Raises
+    ------
+    InputError
+        If the data are not there any more, or have no price.
+    CatalogError
+        If a file is damaged.
+
+    """
+    data = config.data[source.entry]
+    with localised(msgspec.structs.replace(config, data=[_only(data, source)])) as local:
+        dataset = find_run_data(local)
+        low = max(dataset.start_ns, dataset.start_ns if start_ns is None else start_ns)
+        high = min(dataset.end_ns, dataset.end_ns if end_ns is None else end_ns)
+        return _merge(dataset.files, data.data_type, low, high, max_bars)
+
+
+def _only(data: BacktestDataConfig, source: Source) -> BacktestDataConfig:
     cleared = msgspec.structs.replace(
         data, instrument_id=None, instrument_ids=None, bar_types=None, bar_spec=None
     )
-    if kind is Bar:
-        return msgspec.structs.replace(cleared, bar_types=identifiers)
-    return msgspec.structs.replace(cleared, instrument_ids=identifiers)
+    if data.data_type is Bar:
+        return msgspec.structs.replace(cleared, bar_types=[source.identifier])
+    return msgspec.structs.replace(cleared, instrument_ids=[source.identifier])
 
 
-def _split(data: BacktestDataConfig, kind: type) -> list[tuple[str, list[str]]]:
-    """Return (instrument id, catalog identifiers) of a data entry."""
-    ids = (
-        [str(data.instrument_id)]
-        if data.instrument_id is not None
-        else [str(i) for i in data.instrument_ids or []]
-    )
-    if kind is not Bar:
-        return [(i, [i]) for i in ids]
-    bar_types = [str(b) for b in data.bar_types or [f"{i}-{data.bar_spec}-EXTERNAL" for i in ids]]
-    return [(str(BarType.from_str(b).instrument_id), [b]) for b in bar_types]
-
-
-def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: int) -> pd.DataFrame:
+def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: int) -> Series:
     """Merge all rows into equal spans of time, one row group in memory at a time."""
     width = max((end_ns - start_ns) // max_bars + 1, 1)
-    parts = []
+    precision = max(_read_precision(path) for path in files)
+    parts: list[tuple[NDArray[np.int64], _Columns]] = []
+    total = 0
     for path in files:
-        file = pq.ParquetFile(path)
-        for i in range(file.metadata.num_row_groups):
-            table = file.read_row_group(i)
-            stamps = table.column("ts_init").to_numpy().astype(np.int64)
-            inside = (stamps >= start_ns) & (stamps <= end_ns)
-            if inside.any():
-                columns = {name: values[inside] for name, values in _read(table, kind).items()}
-                parts.append(_reduce(stamps[inside], columns, (stamps[inside] - start_ns) // width))
+        with pq.ParquetFile(path) as file:
+            for i in range(file.metadata.num_row_groups):
+                table = file.read_row_group(i)
+                stamps = table.column("ts_init").to_numpy().astype(np.int64)
+                inside = (stamps >= start_ns) & (stamps <= end_ns)
+                if inside.any():
+                    columns = {name: v[inside] for name, v in _read(table, kind, precision).items()}
+                    kept = stamps[inside]
+                    total += len(kept)
+                    parts.append(_reduce(kept, columns, (kept - start_ns) // width))
+    precision += kind is QuoteTick
     if not parts:
-        return pd.DataFrame(columns=["ts", "open", "high", "low", "close"])
+        return Series(np.empty(0, np.int64), dict.fromkeys(_NAMES, np.empty(0, np.int64)), precision, 0)
     stamps = np.concatenate([p[0] for p in parts])
-    columns = {name: np.concatenate([p[1][name] for p in parts]) for name in parts[0][1]}
+    columns = {name: np.concatenate([p[1][name] for p in parts]) for name in _NAMES}
     # Spans that row groups share are merged once more.
     stamps, columns = _reduce(stamps, columns, (stamps - start_ns) // width)
-    return pd.DataFrame({"ts": pd.to_datetime(stamps, utc=True), **columns})
+    return Series(stamps, columns, precision, total)
 
 
-def _read(table: pa.Table, kind: type) -> _Columns:
-    precision = int((table.schema.metadata or {}).get(b"price_precision", b"9"))
+def _read_precision(path: Path) -> int:
+    return int((pq.read_schema(path).metadata or {}).get(b"price_precision", b"9"))
 
-    def decode(name: str) -> NDArray[np.float64]:
-        ticks: NDArray[np.float64] = decode_ticks(table.column(name), precision) / 10.0**precision
-        return ticks
 
+def _read(table: pa.Table, kind: type, precision: int) -> _Columns:
     if kind is Bar:
-        return {name: decode(name) for name in ("open", "high", "low", "close")}
-    if kind is QuoteTick:
-        price = (decode("bid_price") + decode("ask_price")) / 2
+        return {name: decode_ticks(table.column(name), precision) for name in _NAMES}
+    if kind is QuoteTick:  # The middle has one decimal place more
+        bid, ask = (decode_ticks(table.column(name), precision) for name in ("bid_price", "ask_price"))
+        price = (bid + ask) * 5
     elif "price" in table.column_names:
-        price = decode("price")
+        price = decode_ticks(table.column("price"), precision)
     else:
         raise ConfigError(f"{kind.__name__} data have no price to draw")
-    return dict.fromkeys(("open", "high", "low", "close"), price)
+    return dict.fromkeys(_NAMES, price)
 
 
 def _reduce(

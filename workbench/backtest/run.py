@@ -13,14 +13,12 @@ import msgspec
 import pandas as pd
 from nautilus_trader.backtest.config import BacktestRunConfig
 
-from workbench.backtest.capture import SourceModule
+from workbench.backtest.checks import check_run
 from workbench.backtest.configuration import parse_run_config, redact_run_config
-from workbench.backtest.datasets import check_run_data
 from workbench.backtest.identity import collect_versions
-from workbench.backtest.logs import check_logging
+from workbench.backtest.lineage import describe_dataset, describe_lineage
 from workbench.backtest.rundir import RunDirectory, new_run_id, utc_now
-from workbench.backtest.sources import check_strategies, find_captured, restore_sources, sources_path
-from workbench.backtest.venues import check_venues
+from workbench.backtest.sources import load_captured, restore_sources
 from workbench.config import load_settings
 from workbench.errors import RunError
 from workbench.jobs.switch import Switch
@@ -32,6 +30,7 @@ __all__ = ["ActiveRun", "Run", "load_run", "run_backtest", "start_backtest"]
 
 # The task by name: this process need not import the engine.
 _TASK = "workbench.backtest.engine:execute"
+_FAILED = {JobState.FAILED: "failed", JobState.INTERRUPTED: "was interrupted"}
 
 
 class Run:
@@ -114,7 +113,7 @@ class Run:
 
     def raise_for_failure(self) -> None:
         """
-        Raise if the run failed.
+        Raise if the run failed or was interrupted.
 
         Raises
         ------
@@ -123,11 +122,11 @@ class Run:
 
         """
         failure = self.record.failure
-        if self.record.state != JobState.FAILED or failure is None:
+        if self.record.state not in _FAILED or failure is None:
             return
         trace = f"\n{failure.traceback}" if failure.traceback else ""
         raise RunError(
-            f"run {self.record.run_id} failed: {failure.message}{trace}",
+            f"run {self.record.run_id} {_FAILED[self.record.state]}: {failure.message}{trace}",
             advice=f"see {self.path / 'log.jsonl'}",
         )
 
@@ -306,14 +305,8 @@ def start_backtest(
 
     """
     runs = runs or load_settings().runs
-    check_run_data(config)
-    check_venues(config)
-    check_logging(config.engine.logging if config.engine is not None else None)
-    check_strategies(config, runs)
-    sources = [
-        SourceModule.from_captured(sources_path(runs) / f"{name}.py")
-        for name in sorted(find_captured(config))
-    ]
+    dataset = check_run(config, runs)
+    sources = load_captured(config, runs)
     directory = RunDirectory(runs / new_run_id())
     directory.create()
     try:
@@ -328,6 +321,9 @@ def start_backtest(
         "path": str(directory.path.resolve()),
         "name": name,
         "started_at": utc_now(),
+        "rows": dataset.rows,
+        "lineage": describe_lineage(config),
+        "dataset": describe_dataset(config),
     }
     return ActiveRun(directory, spec, worker=worker, on_progress=on_progress, limits=limits)
 
@@ -371,5 +367,8 @@ def _write_end(directory: RunDirectory, spec: dict[str, Any], outcome: Outcome) 
             versions=collect_versions(),
             started_at=spec["started_at"],
             finished_at=utc_now(),
+            rows=spec["rows"],
+            lineage=spec["lineage"],
+            dataset=spec["dataset"],
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from nautilus_trader.config import ImportableStrategyConfig, StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
 from workbench.backtest.capture import MODULE_PREFIX, SourceModule, capture_class, capture_file
-from workbench.backtest.decoding import DECODE_ERRORS, decode_config
-from workbench.errors import ConfigError, NotFoundError
+from workbench.backtest.decoding import DECODE_ERRORS, decode_config, find_field
+from workbench.errors import ConfigError, NotFoundError, WorkbenchError
 
 __all__ = [
     "MODULE_PREFIX",
@@ -31,6 +32,11 @@ __all__ = [
     "capture_file",
     "check_strategies",
     "find_captured",
+    "importable",
+    "load_captured",
+    "load_strategy",
+    "naming",
+    "resolve_names",
     "restore_sources",
     "sources_path",
 ]
@@ -71,12 +77,15 @@ def build_strategy_config(
 
     """
     if isinstance(strategy, str):
-        strategy_path, config_path = _resolve_names(strategy, config, config_class, runs)
+        strategy_path, config_path = resolve_names(strategy, config, config_class, runs=runs)
     else:
         strategy_path, config_path = _resolve_class(strategy, config, config_class, runs)
-    plain = _encode(config)
-    _check(strategy_path, config_path, plain, runs)
-    return ImportableStrategyConfig(strategy_path=strategy_path, config_path=config_path, config=plain)
+    built = ImportableStrategyConfig(
+        strategy_path=strategy_path, config_path=config_path, config=_encode(config)
+    )
+    with importable(sources_path(runs)):
+        _check_strategy(built, "")
+    return built
 
 
 def _resolve_class(
@@ -102,9 +111,24 @@ def _resolve_class(
     return strategy_path, _config_path(config_class, f"{strategy_path}Config")
 
 
-def _resolve_names(
-    strategy: str, config: Any, config_class: type | str | None, runs: Path
+def resolve_names(
+    strategy: str,
+    config: Any = None,
+    config_class: type | str | None = None,
+    *,
+    runs: Path,
 ) -> tuple[str, str]:
+    """
+    Return the import paths of the strategy that `strategy` names and of its configuration, captured from a file.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    ConfigError
+        If it names no strategy, or the file cannot stand alone.
+
+    """
     module, colon, name = strategy.rpartition(":")
     if not colon or not module or not name.isidentifier():
         raise ConfigError(
@@ -149,12 +173,13 @@ def capture_config_files(config: BacktestRunConfig, runs: Path) -> BacktestRunCo
     if config.engine is None:
         return config
     strategies = []
-    for strategy in config.engine.strategies:
+    for i, strategy in enumerate(config.engine.strategies):
         names = {}
         for field in ("strategy_path", "config_path"):
             module, _, name = getattr(strategy, field).rpartition(":")
             if module.endswith(".py"):
-                captured = capture_file(Path(module))
+                with naming(f"engine.strategies.{i}.{field}"):
+                    captured = capture_file(Path(module))
                 captured.write(sources_path(runs))
                 names[field] = f"{captured.name}:{name}"
         strategies.append(msgspec.structs.replace(strategy, **names))
@@ -174,14 +199,19 @@ def check_strategies(config: BacktestRunConfig, runs: Path) -> None:
         If it is not a strategy, or its configuration cannot be built; the message names the field.
 
     """
-    if config.engine is None:
+    engine = config.engine
+    if engine is None:
         return
-    for strategy in config.engine.strategies:
-        _check(strategy.strategy_path, strategy.config_path, strategy.config, runs)
-    for actor in config.engine.actors:
-        _resolve(actor.actor_path, actor.config_path, runs, "actor")
-    for algorithm in config.engine.exec_algorithms:
-        _resolve(algorithm.exec_algorithm_path, algorithm.config_path, runs, "execution algorithm")
+    with importable(sources_path(runs)):
+        for i, strategy in enumerate(engine.strategies):
+            _check_strategy(strategy, f"engine.strategies.{i}.")
+        for i, actor in enumerate(engine.actors):
+            _check_config(actor, "actor_path", "actor", f"engine.actors.{i}.")
+        for i, algorithm in enumerate(engine.exec_algorithms):
+            place = f"engine.exec_algorithms.{i}."
+            _check_config(algorithm, "exec_algorithm_path", "execution algorithm", place)
+        if engine.controller is not None:
+            _check_config(engine.controller, "controller_path", "controller", "engine.controller.")
 
 
 def find_captured(config: BacktestRunConfig) -> set[str]:
@@ -189,6 +219,23 @@ def find_captured(config: BacktestRunConfig) -> set[str]:
     strategies = config.engine.strategies if config.engine is not None else []
     paths = [p for s in strategies for p in (s.strategy_path, s.config_path)]
     return {p.partition(":")[0] for p in paths if p.startswith(MODULE_PREFIX)}
+
+
+def load_captured(config: BacktestRunConfig, runs: Path) -> list[SourceModule]:
+    """
+    Return the captured modules that the configuration names.
+
+    Raises
+    ------
+    NotFoundError, ConfigError
+        If one is missing, or is not what its name says.
+
+    """
+    modules = []
+    for name in sorted(find_captured(config)):
+        with naming("sources"):
+            modules.append(SourceModule.from_captured(sources_path(runs) / f"{name}.py"))
+    return modules
 
 
 def restore_sources(directory: Path, runs: Path) -> None:
@@ -205,38 +252,103 @@ def restore_sources(directory: Path, runs: Path) -> None:
         SourceModule.from_captured(path).write(sources_path(runs))
 
 
-def _check(strategy_path: str, config_path: str, config: dict[str, Any], runs: Path) -> None:
-    strategy, config_class = _resolve(strategy_path, config_path, runs, "strategy")
+@contextlib.contextmanager
+def importable(directory: Path, search_path: Sequence[str] = ()) -> Iterator[None]:
+    """Let the captured modules in `directory` be imported inside the block, and what is on `search_path`."""
+    added = [str(directory), *(p for p in search_path if p not in sys.path)]
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.insert(0, str(directory))
+    sys.path += added[1:]
+    importlib.invalidate_caches()  # A module may have been written a moment ago
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+        for path in added:
+            with contextlib.suppress(ValueError):  # A strategy may have taken it off
+                sys.path.remove(path)
+
+
+@contextlib.contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Say which field an error inside the block is about, where it does not say so itself."""
+    try:
+        yield
+    except WorkbenchError as e:
+        e.field = e.field or field
+        raise
+
+
+def load_strategy(strategy_path: str, config_path: str) -> tuple[type[Strategy], type[NautilusConfig]]:
+    """
+    Return the classes of a strategy and of its configuration.
+
+    Raises
+    ------
+    NotFoundError
+        If one cannot be imported.
+    ConfigError
+        If they are not what they should be.
+
+    """
+    return _load_strategy(strategy_path, config_path, "")
+
+
+def _load_strategy(
+    strategy_path: str, config_path: str, place: str
+) -> tuple[type[Strategy], type[NautilusConfig]]:
+    strategy = _import(strategy_path, "strategy", f"{place}strategy_path")
+    config_class = _import_config(config_path, f"{place}config_path")
     if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
         raise ConfigError(
-            f"{strategy_path} is not a strategy", expected="a subclass of nautilus_trader's Strategy"
+            f"{strategy_path} is not a strategy",
+            expected="a subclass of nautilus_trader's Strategy",
+            field=f"{place}strategy_path",
         )
+    return strategy, config_class
+
+
+def _check_strategy(strategy: ImportableStrategyConfig, place: str) -> None:
+    _, config_class = _load_strategy(strategy.strategy_path, strategy.config_path, place)
+    _decode(config_class, strategy.config, place)
+
+
+def _check_config(importable_config: Any, field: str, what: str, place: str) -> None:
+    """Try an importable configuration of another component."""
+    _import(getattr(importable_config, field), what, f"{place}{field}")
+    config_class = _import_config(importable_config.config_path, f"{place}config_path")
+    _decode(config_class, importable_config.config, place)
+
+
+def _decode(config_class: type[NautilusConfig], config: dict[str, Any], place: str) -> None:
     try:
         decode_config(config_class, msgspec.json.encode(config, enc_hook=msgspec_encoding_hook))
     except DECODE_ERRORS as e:
-        raise ConfigError(f"{config_class.__name__}: {e}", expected="the fields of this class") from e
+        raise ConfigError(
+            f"{config_class.__name__}: {e}",
+            expected="the fields of this class",
+            field=find_field(e, f"{place}config"),
+        ) from e
 
 
-def _resolve(path: str, config_path: str, runs: Path, what: str) -> tuple[Any, Any]:
-    """Import what the two paths name, with the captured modules on the path."""
-    directory = str(sources_path(runs))
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    sys.path.insert(0, directory)
-    importlib.invalidate_caches()  # The module may have been written a moment ago
+def _import(path: str, what: str, field: str) -> Any:
     try:
-        found, config_class = resolve_path(path), resolve_path(config_path)
+        return resolve_path(path)
     except Exception as e:  # Somebody's module may raise anything while it is imported
         lines = str(e).splitlines() or [""]
         raise NotFoundError(
-            f"the {what} {path} with {config_path} cannot be imported: {type(e).__name__}: {lines[0]}",
+            f"the {what} {path} cannot be imported: {type(e).__name__}: {lines[0]}",
             expected="package.module:Class or path/to/file.py:Class",
+            field=field,
         ) from e
-    finally:
-        sys.dont_write_bytecode = writes_bytecode
-        with contextlib.suppress(ValueError):
-            sys.path.remove(directory)
-    if not (isinstance(config_class, type) and issubclass(config_class, NautilusConfig)):
+
+
+def _import_config(path: str, field: str) -> type[NautilusConfig]:
+    found = _import(path, "configuration", field)
+    if not (isinstance(found, type) and issubclass(found, NautilusConfig)):
         raise ConfigError(
-            f"{config_path} is not a configuration", expected="a subclass of nautilus_trader's config classes"
+            f"{path} is not a configuration",
+            expected="a subclass of nautilus_trader's config classes",
+            field=field,
         )
-    return found, config_class
+    return found

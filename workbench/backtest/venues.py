@@ -7,11 +7,13 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+import msgspec
 from nautilus_trader.backtest import node
 from nautilus_trader.backtest.config import BacktestRunConfig, BacktestVenueConfig
-from nautilus_trader.common.config import InvalidConfiguration
+from nautilus_trader.common.config import ActorFactory, InvalidConfiguration
 from nautilus_trader.model.enums import AccountType, BookType, OmsType, OtoTriggerMode
 
+from workbench.backtest.decoding import find_field
 from workbench.errors import ConfigError
 
 __all__ = ["check_venues"]
@@ -53,13 +55,20 @@ def check_venues(config: BacktestRunConfig) -> None:
 
     """
     seen: set[str] = set()
-    for venue in config.venues:
+    for i, venue in enumerate(config.venues):
+        place = f"venues.{i}"
         if venue.name in seen:
-            raise ConfigError(f"the venue {venue.name} is configured twice", expected="one entry a venue")
+            raise ConfigError(
+                f"the venue {venue.name} is configured twice",
+                expected="one entry a venue",
+                field=f"{place}.name",
+            )
         seen.add(venue.name)
         if not venue.name.strip() or not venue.name.isascii():
-            raise ConfigError(f"a venue is named {venue.name!r}", expected="ASCII, such as SIM")
-        _check_names(venue)
+            raise ConfigError(
+                f"a venue is named {venue.name!r}", expected="ASCII, such as SIM", field=f"{place}.name"
+            )
+        _check_names(venue, place)
         for field, read in _READERS.items():
             try:
                 value = read(venue)
@@ -67,36 +76,94 @@ def check_venues(config: BacktestRunConfig) -> None:
                 raise ConfigError(
                     f"the venue {venue.name}: {field} is {_show(getattr(venue, field))}: {_first_line(e)}",
                     expected="a value that nautilus_trader accepts",
+                    field=_find_place(e, field, place),
                 ) from e
             if field == "starting_balances" and not value:
                 raise ConfigError(
-                    f"the venue {venue.name} has no starting balance", expected='for example "1000000 USD"'
+                    f"the venue {venue.name} has no starting balance",
+                    expected='for example "1000000 USD"',
+                    field=f"{place}.starting_balances",
                 )
-        _check_balances(venue)
+        _check_balances(venue, place)
+        _check_leverages(venue, place)
+        _check_modules(venue, place)
     try:
         node.BacktestNode([config])
-    except InvalidConfiguration as e:
-        raise ConfigError(str(e)) from e
+    except InvalidConfiguration as e:  # What the checks of the data leave: a book type without its data
+        raise ConfigError(str(e), field=_find_book(config)) from e
 
 
-def _check_names(venue: BacktestVenueConfig) -> None:
+def _find_place(error: Exception, field: str, place: str) -> str:
+    """Return where the value stands that was refused; the models have configurations of their own."""
+    parents = [place, field]
+    if isinstance(error, msgspec.ValidationError):
+        parents.append("config")
+    return find_field(error, *parents)
+
+
+def _find_book(config: BacktestRunConfig) -> str:
+    found = [i for i, v in enumerate(config.venues) if node.get_book_type(v) != BookType.L1_MBP]
+    return f"venues.{found[0]}.book_type" if found else "venues"
+
+
+def _check_leverages(venue: BacktestVenueConfig, place: str) -> None:
+    found = {"default_leverage": venue.default_leverage}
+    found |= {f"leverages.{name}": value for name, value in (venue.leverages or {}).items()}
+    for name, value in found.items():
+        if not value >= 1:
+            raise ConfigError(
+                f"the venue {venue.name}: {name} is {value}", expected="1 or more", field=f"{place}.{name}"
+            )
+
+
+def _check_modules(venue: BacktestVenueConfig, place: str) -> None:
+    for i, module in enumerate(venue.modules or []):
+        try:
+            ActorFactory.create(module)
+        except Exception as e:  # Anybody's code
+            raise ConfigError(
+                f"the venue {venue.name}: its module {module.actor_path} cannot be made: {_first_line(e)}",
+                expected="a simulation module and its configuration",
+                field=f"{place}.modules.{i}",
+            ) from e
+
+
+def _check_names(venue: BacktestVenueConfig, place: str) -> None:
     for field, kind in _NAMES.items():
         value = getattr(venue, field)
         if isinstance(value, str) and value not in kind.__members__:
             raise ConfigError(
                 f"the venue {venue.name}: {field} is {value!r}",
                 expected=f"one of {', '.join(kind.__members__)}",
+                field=f"{place}.{field}",
             )
 
 
-def _check_balances(venue: BacktestVenueConfig) -> None:
+def _check_balances(venue: BacktestVenueConfig, place: str) -> None:
     base, balances = node.get_base_currency(venue), node.get_starting_balances(venue)
+    for i, balance in enumerate(balances):
+        if balance.as_decimal() < 0:
+            raise ConfigError(
+                f"the venue {venue.name} starts with {balance}",
+                expected="no debt",
+                field=f"{place}.starting_balances.{i}",
+            )
+    twice = [
+        b.currency.code for i, b in enumerate(balances) if b.currency in [c.currency for c in balances[:i]]
+    ]
+    if twice:
+        raise ConfigError(
+            f"the venue {venue.name} has two starting balances in {twice[0]}",
+            expected="one balance a currency",
+            field=f"{place}.starting_balances",
+        )
     if base is not None and [b.currency for b in balances] != [base]:
         raise ConfigError(
             f"the venue {venue.name} has base_currency {base} and starts with "
             f"{', '.join(str(b) for b in balances)}",
             expected=f"one balance, in {base}",
             advice="leave base_currency out for an account of several currencies",
+            field=f"{place}.starting_balances",
         )
 
 
