@@ -1,0 +1,1 @@
+"""The server: its routes, who may use them, and its process."""
