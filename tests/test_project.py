@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import re
 import subprocess
 import sys
@@ -30,6 +31,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC = {
     "workbench": [
         "ActiveRun",
+        "Client",
+        "Job",
         "Limits",
         "Run",
         "WorkbenchError",
@@ -38,6 +41,7 @@ PUBLIC = {
         "build_fill_model",
         "build_run_config",
         "build_strategy_config",
+        "connect",
         "load_prices",
         "load_run",
         "load_run_config",
@@ -46,10 +50,15 @@ PUBLIC = {
         "start_backtest",
     ],
     "workbench.analysis": [],
+    "workbench.api": [],
     "workbench.backtest": [],
     "workbench.catalog": [],
     "workbench.cli": [],
+    "workbench.client": [],
     "workbench.jobs": [],
+    "workbench.store": ["JobPage", "JobQuery", "Store"],
+    "workbench.store.migrations": [],
+    "workbench.store.migrations.versions": [],
     "workbench.ui": [
         "EquityCurveChart",
         "MonthlyReturns",
@@ -99,10 +108,13 @@ def _exports(tree: ast.Module) -> list[str] | None:
     return None
 
 
-def _is_command(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return whether the function is a command of a click group: reached through the group, not by name."""
+_REGISTRARS = {"command", "delete", "get", "patch", "post", "put", "websocket"}
+
+
+def _is_registered(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether it is a command of a group or a route of a router: reached through that, not by name."""
     return any(
-        isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute) and d.func.attr == "command"
+        isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute) and d.func.attr in _REGISTRARS
         for d in node.decorator_list
     )
 
@@ -142,7 +154,7 @@ def test_lock_satisfies_every_range_of_the_project() -> None:
     project = _load_project()
     ranges = [
         *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["dev"],
+        *itertools.chain(*project["project"]["optional-dependencies"].values()),
         *project["build-system"]["requires"],
     ]
     locked = _locked()
@@ -150,7 +162,8 @@ def test_lock_satisfies_every_range_of_the_project() -> None:
     unmet = [
         r
         for r in map(Requirement, ranges)
-        if not r.specifier.contains(_version(locked[canonicalize_name(r.name)]))
+        if r.name != project["project"]["name"]  # Its own extras
+        and not r.specifier.contains(_version(locked[canonicalize_name(r.name)]))
     ]
 
     assert unmet == []
@@ -189,7 +202,8 @@ def test_module_exports_its_public_names_sorted(path: Path) -> None:
     defined = {
         node.name
         for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not _is_command(node)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and not _is_registered(node)
     }
 
     assert exports is not None, "a module names what is public in __all__"
@@ -236,7 +250,11 @@ def test_engine_of_nautilus_is_imported_by_the_runs_only() -> None:
     ],
 )
 def test_import_of_the_package_is_light(statement: str) -> None:
-    heavy = {"IPython", "bokeh", "nautilus_trader", "numpy", "pandas", "panel", "pyarrow"}
+    heavy = {
+        "IPython", "alembic", "bokeh", "distributed", "fastapi", "httpx", "nautilus_trader", "numpy", "optuna",
+        "pandas", "panel", "psycopg", "pyarrow", "sqlalchemy", "websockets",
+    }  # fmt: skip
+    heavy |= {"alembic", "fastapi", "httpx", "sqlalchemy", "uvicorn", "websockets"}
     program = f"import sys; {statement}; print(*sys.modules)"
 
     loaded = subprocess.run(
@@ -244,6 +262,16 @@ def test_import_of_the_package_is_light(statement: str) -> None:
     ).stdout
 
     assert heavy & set(loaded.split()) == set()
+
+
+def test_server_knows_neither_nautilus_nor_pandas() -> None:
+    program = "import sys; import workbench.api.server, workbench.backtest.sweep_kind; print(*sys.modules)"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert {"nautilus_trader", "pandas", "optuna", "distributed"} & set(loaded.split()) == set()
 
 
 @pytest.mark.parametrize("path", COMMANDS)

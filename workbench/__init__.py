@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from workbench.backtest.prices import load_prices
     from workbench.backtest.run import ActiveRun, Run, load_run, run_backtest, start_backtest
     from workbench.backtest.sources import build_strategy_config
+    from workbench.client.client import Client
+    from workbench.client.connection import connect
+    from workbench.client.job import Job
     from workbench.config import load_settings
     from workbench.errors import WorkbenchError
     from workbench.jobs.worker import Limits, Worker
 
 __all__ = [
     "ActiveRun",
+    "Client",
+    "Job",
     "Limits",
     "Run",
     "WorkbenchError",
@@ -24,6 +29,7 @@ __all__ = [
     "build_fill_model",
     "build_run_config",
     "build_strategy_config",
+    "connect",
     "load_prices",
     "load_run",
     "load_run_config",
@@ -36,6 +42,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ActiveRun": "backtest.run",
+    "Client": "client.client",
+    "Job": "client.job",
     "Limits": "jobs.worker",
     "Run": "backtest.run",
     "WorkbenchError": "errors",
@@ -43,6 +51,7 @@ _HOMES = {
     "build_fill_model": "backtest.configuration",
     "build_run_config": "backtest.configuration",
     "build_strategy_config": "backtest.sources",
+    "connect": "client.connection",
     "load_prices": "backtest.prices",
     "load_run": "backtest.run",
     "load_run_config": "backtest.configuration",

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.client.conftest import end_server, make_settings
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -22,8 +24,11 @@ def build_environment(workspace: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("workspace")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return an empty workspace; the server that commands have started is ended with its tests."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    yield workspace
+    end_server(make_settings(workspace))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli, build_environment
+from tests.client.conftest import make_settings, wait_until
 from workbench.backtest.run import load_run
+from workbench.client.connection import connect
 from workbench.states import JobState
 
 SLOW_STRATEGY = """
@@ -126,33 +127,42 @@ def test_run_failing_strategy_exits_1_with_its_traceback(
     assert "in on_bar" in result.stderr
 
 
-def test_run_interrupted_keeps_results_so_far(workspace: Path, config: dict[str, Any]) -> None:
-    write(workspace, "slow.py", SLOW_STRATEGY)
+def write_slow(workspace: Path, config: dict[str, Any]) -> Path:
+    """Write a configuration whose run takes half a minute, and makes the file ``begun`` when it has begun."""
+    begun = workspace / "begun"
+    begun.unlink(missing_ok=True)
+    write(
+        workspace,
+        "slow.py",
+        SLOW_STRATEGY.replace(
+            "    def on_bar", f"        open({str(begun)!r}, 'w').close()\n\n    def on_bar"
+        ),
+    )
     changed = copy.deepcopy(config)
     changed["engine"]["strategies"][0] = {
         "strategy_path": "slow.py:Slow",
         "config_path": "slow.py:SlowConfig",
         "config": {"bar_type": "AAPL.XNAS-1-DAY-LAST-EXTERNAL"},
     }
-    path = write(workspace, "slow.json", changed)
+    return write(workspace, "slow.json", changed)
+
+
+@pytest.mark.parametrize("options", [(), ("--local",)])
+def test_run_interrupted_keeps_results_so_far(
+    workspace: Path, config: dict[str, Any], options: tuple[str, ...]
+) -> None:
+    path = write_slow(workspace, config)
     before = set((workspace / "runs").iterdir()) if (workspace / "runs").is_dir() else set()
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli.main", "backtest", "run", str(path)],
+        [sys.executable, "-m", "workbench.cli.main", "backtest", "run", str(path), *options],
         cwd=workspace,
         env=build_environment(workspace),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    started: set[Path] = set()
-    while not started and time.monotonic() < deadline:
-        found = set((workspace / "runs").iterdir()) if (workspace / "runs").is_dir() else set()
-        started = {p for p in found - before if (p / "config.json").exists()}
-        time.sleep(0.05)
-    (run_path,) = started
-    # The run itself takes 30 s; by now its process starts or it is under way. Either way it must end cleanly.
-    time.sleep(3)
+    wait_until(workspace / "begun")
+    (run_path,) = {p for p in (workspace / "runs").iterdir() if (p / "config.json").exists()} - before
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
@@ -160,6 +170,100 @@ def test_run_interrupted_keeps_results_so_far(workspace: Path, config: dict[str,
     assert run.record.state == JobState.CANCELLED
     assert run.record.events < 3_270
     assert "CANCELLED" in out
+
+
+def test_run_local_needs_no_server(cli: Cli, workspace: Path, config: dict[str, Any], tmp_path: Path) -> None:
+    """In a workspace of its own, so that a server that it started would be seen."""
+    path = write(workspace, "good.json", config)
+    runs = tmp_path / "elsewhere"
+    made = cli("backtest", "run", path, "--local", "--runs", runs, "--json")
+    assert made.returncode == 0, made.stderr
+    document = json.loads(made.stdout)
+    assert Path(document["path"]).parent == runs
+    (listed,) = json.loads(cli("backtest", "ls", "--local", "--runs", runs, "--json").stdout)
+    assert listed["run_id"] == document["run_id"]
+    assert document["run_id"] in cli("backtest", "ls", "--local", "--runs", runs).stdout
+    shown = json.loads(cli("backtest", "show", document["path"], "--local", "--json").stdout)
+    assert shown["damaged"] == []
+    assert document["run_id"] not in cli("backtest", "ls").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "good.json", "--runs", "elsewhere"),
+        ("run", "good.json", "--local", "--detach"),
+        ("ls", "--runs", "elsewhere"),
+        ("show", "20120101-000000-abcdef", "--runs", "elsewhere"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(cli: Cli, arguments: tuple[str, ...]) -> None:
+    result = cli("backtest", *arguments)
+    assert result.returncode == 2
+    assert "--local" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_detached_run_is_paused_resumed_and_cancelled(
+    cli: Cli, workspace: Path, config: dict[str, Any]
+) -> None:
+    started = cli("backtest", "run", write_slow(workspace, config), "--detach", "--name", "left alone")
+    assert started.returncode == 0, started.stderr
+    job_id = started.stdout.strip()
+    with connect(settings=make_settings(workspace)) as client:
+        job = client.job(job_id)
+        states = (m for m in client.events(after=job.record.seq - 1, timeout_secs=60) if m["type"] == "job")
+        mine = (m["job"]["state"] for m in states if m["job"]["id"] == job_id)
+        assert "RUNNING" in mine
+        assert cli("backtest", "pause", job_id).returncode == 0
+        assert "PAUSED" in mine
+        assert "PAUSED" in cli("backtest", "show", job_id).stdout
+        assert cli("backtest", "pause", job_id).returncode == 2
+        (record,) = json.loads(cli("backtest", "resume", job_id, "--json").stdout)
+        assert record["id"] == job_id
+        assert "RUNNING" in mine
+        assert cli("backtest", "cancel", job_id).returncode == 0
+        assert job.wait(60).record.state == JobState.CANCELLED
+    again = cli("backtest", "cancel", job_id)
+    assert again.returncode == 2
+    assert job_id in again.stderr
+    (listed,) = json.loads(cli("backtest", "ls", "--name", "left", "--state", "cancelled", "--json").stdout)
+    assert listed["run_id"] == job_id
+
+
+def test_run_whose_server_is_killed_fails_and_says_how_to_run_it_again(
+    cli: Cli, workspace: Path, config: dict[str, Any]
+) -> None:
+    path = write_slow(workspace, config)
+    done = json.loads(cli("backtest", "run", write(workspace, "good.json", config), "--json").stdout)
+    job_id = cli("backtest", "run", path, "--detach").stdout.strip()
+    with connect(settings=make_settings(workspace)) as client:
+        job = client.job(job_id)
+        while job.state != JobState.RUNNING:
+            pass
+        os.kill(client.health()["pid"], signal.SIGKILL)
+
+    shown = cli("jobs", "show", job_id)
+
+    assert shown.returncode == 0, shown.stderr
+    assert "INTERRUPTED" in shown.stdout
+    assert json.loads(cli("backtest", "show", done["run_id"], "--json").stdout)["damaged"] == []
+    assert cli("jobs", "requeue", job_id).stdout.strip() not in {"", job_id}
+
+
+def test_list_is_sorted_by_a_headline_number(cli: Cli, workspace: Path, config: dict[str, Any]) -> None:
+    for size in ("100", "2000"):
+        changed = set_field(config, "engine.strategies.0.config.trade_size", size)
+        made = cli("backtest", "run", write(workspace, "size.json", changed), "--name", f"size {size}")
+        assert made.returncode == 0, made.stderr
+    rows = json.loads(
+        cli("backtest", "ls", "--name", "size", "--sort", "-total_return", "--limit", "2", "--json").stdout
+    )
+    assert [row["name"] for row in rows] == ["size 2000", "size 100"]
+    listed = cli("backtest", "ls", "--limit", "1").stdout
+    assert "1 of " in listed
+    assert " %" in listed
+    assert cli("backtest", "ls", "--sort", "colour").returncode == 2
 
 
 def set_field(plain: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -180,7 +284,7 @@ def set_field(plain: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("data.0.bar_types", ["AAPL.XNAS-1-DAZ-LAST-EXTERNAL"], "DAZ"),
         ("data.0.bar_types", ["AAPL.XNAS-1-HOUR-LAST-EXTERNAL"], "AAPL.XNAS-1-DAY-LAST-EXTERNAL"),
         ("data.0.bar_types", ["TSLA.XNAS-1-DAY-LAST-EXTERNAL"], "TSLA.XNAS is not in the catalog"),
-        ("data.0.catalog_path", "nowhere", "there is no catalog at nowhere"),
+        ("data.0.catalog_path", "nowhere", "/nowhere; import data with"),
         ("engine.strategies.0.strategy_path", "no.such:Strategy", "no.such"),
         ("engine.strategies.0.config.trade_sise", "1", "trade_sise"),
         ("start", "2013-01-01", None),
@@ -231,10 +335,12 @@ def test_errors_with_json_are_one_document(cli: Cli) -> None:
     assert "missing.json" in error["message"]
 
 
-def test_show_unknown_run_says_how_to_list(cli: Cli) -> None:
-    result = cli("backtest", "show", "20120101-000000-abcdef")
+@pytest.mark.parametrize("options", [(), ("--local",)])
+def test_show_unknown_run_is_one_clear_line(cli: Cli, options: tuple[str, ...]) -> None:
+    result = cli("backtest", "show", "20120101-000000-abcdef", *options)
     assert result.returncode == 2
-    assert "workbench backtest ls" in result.stderr
+    assert "20120101-000000-abcdef" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_run_full_disk_is_one_clear_line(workspace: Path, config: dict[str, Any]) -> None:
@@ -243,7 +349,7 @@ def test_run_full_disk_is_one_clear_line(workspace: Path, config: dict[str, Any]
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000));"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "sys.argv = ['workbench', 'backtest', 'run', sys.argv[1], '--runs', sys.argv[2]];"
+        "sys.argv = ['workbench', 'backtest', 'run', sys.argv[1], '--local', '--runs', sys.argv[2]];"
         "from workbench.cli.main import main; main()"
     )
     runs = workspace / "full"

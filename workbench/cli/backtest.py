@@ -1,33 +1,36 @@
-"""``workbench backtest``: run a configuration, list the runs, show one."""
+"""``workbench backtest``: run a configuration, list the runs, show one, steer those at work."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
 
-from workbench.backtest.configuration import load_run_config
-from workbench.backtest.run import ActiveRun, Run, load_run, start_backtest
-from workbench.backtest.rundir import find_runs
-from workbench.backtest.sources import capture_config_files
-from workbench.cli.tables import HEADLINE, echo_json, echo_metrics, echo_table, headline_cells, live_progress
+from workbench.cli.jobs import CANCEL, PAUSE, RESUME, echo_job, echo_page, list_options
+from workbench.cli.outcomes import Bar, echo_outcome, format_headline, summarise_outcome
+from workbench.cli.tables import echo_json, live_progress
+from workbench.client.client import Client
+from workbench.client.connection import connect
+from workbench.client.job import Job
 from workbench.config import load_settings
+from workbench.errors import ConfigError, ConflictError, InputError, NotFoundError
 from workbench.jobs.worker import Limits
-from workbench.records import Progress
 from workbench.states import JobState
 
-if TYPE_CHECKING:
-    import rich.progress
+__all__ = ["backtest"]
 
-__all__ = ["backtest", "echo_run"]
+# Beside the time that a cancelled run has to put its results away.
+_END_SECS = 30.0
 
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON for machines.")
+_local = click.option("--local", "is_local", is_flag=True, help="Without the server, in the run directories.")
 _runs = click.option(
     "--runs",
     type=click.Path(path_type=Path),
-    help="Where run directories are kept (default: the workspace's).",
+    help="With --local: where run directories are kept (default: the workspace's).",
 )
 
 
@@ -47,10 +50,19 @@ def backtest() -> None:
     show_default=True,
     help="Kill the run after this long without progress in simulated time.",
 )
+@click.option("--detach", is_flag=True, help="Return at once, with the id of the job; it runs on.")
+@_local
 @_runs
 @_json
 def run(
-    config: Path, name: str, memory_mb: int | None, stall_secs: float, runs: Path | None, as_json: bool
+    config: Path,
+    name: str,
+    memory_mb: int | None,
+    stall_secs: float,
+    detach: bool,
+    is_local: bool,
+    runs: Path | None,
+    as_json: bool,
 ) -> None:
     """
     Run the BacktestRunConfig in the JSON file CONFIG.
@@ -58,113 +70,164 @@ def run(
     A strategy may be named by import path (package.module:Class) or by file (path/to/file.py:Class).
     Ctrl-C cancels the run and keeps its results so far.
     """
-    runs = runs or load_settings().runs
-    checked = capture_config_files(load_run_config(config), runs)
     limits = Limits(memory_bytes=None if memory_mb is None else memory_mb * 1_000_000, stall_secs=stall_secs)
-    with live_progress(is_quiet=as_json) as bars:
-        task = None if bars is None else bars.add_task(name or config.stem, total=1.0, note="")
-        active = start_backtest(
-            checked,
-            name=name or config.stem,
-            runs=runs,
-            on_progress=None if bars is None or task is None else lambda p: _draw(bars, task, p),
-            limits=limits,
-        )
-        finished = _wait(active)
-    if as_json:
-        echo_json(_summarise(finished))
-    else:
-        echo_run(finished)
-    finished.raise_for_failure()
-    if finished.record.state == JobState.CANCELLED:
+    name = name or config.stem
+    runs = _find_runs(runs, is_local=is_local)
+    if is_local:
+        if detach:
+            raise InputError("--detach comes with --local", advice="without the server nobody would run it")
+        from workbench.cli.local_backtest import run_local
+
+        run_local(config, name, limits, runs, as_json=as_json)
+        return
+    plain = _read_config(config)
+    _capture_files(plain, runs)
+    with connect() as client:
+        job = client.submit_backtest(plain, name=name, limits=limits)
+        if detach:
+            if as_json:
+                echo_json(job.record)
+            else:
+                click.echo(job.id)
+            return
+        with live_progress(is_quiet=as_json) as bars:
+            _follow(job, Bar(bars, name), limits.cancel_secs)
+        _echo_end(client, job, as_json=as_json)
+    job.raise_for_failure()
+    if job.record.state == JobState.CANCELLED:
         raise click.exceptions.Exit(130)
 
 
 @backtest.command()
+@list_options
+@_local
 @_runs
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many."
-)
 @_json
-def ls(runs: Path | None, limit: int, as_json: bool) -> None:
-    """List the runs, the newest first."""
-    found = find_runs(runs or load_settings().runs)[:limit]
-    finished = [load_run(r.path) for r in found if r.is_finished]
+def ls(
+    state: tuple[str, ...],
+    text: str,
+    sort: str,
+    limit: int,
+    is_local: bool,
+    runs: Path | None,
+    as_json: bool,
+) -> None:
+    """List the runs, the newest first. With --local only --limit has a say."""
+    runs = _find_runs(runs, is_local=is_local)
+    if is_local:
+        from workbench.cli.local_backtest import list_local
+
+        list_local(runs, limit, as_json=as_json)
+        return
+    from workbench.analysis.definitions import HEADLINE  # It imports pandas: not for every command
+
+    with connect() as client:
+        page = client.list_jobs(kind="backtest", state=state, text=text, sort=sort, limit=limit)
     if as_json:
-        echo_json([_summarise(r) for r in finished])
+        echo_json([{"run_id": job.id, **msgspec.to_builtins(job)} for job in page.items])
         return
-    if not found:
-        click.echo("no runs yet; start one with `workbench backtest run CONFIG.json` or `workbench demo`")
-        return
-    rows = []
-    for directory in found:
-        if not directory.is_finished:
-            rows.append([directory.run_id, "", "not ended", *("" for _ in HEADLINE)])
-            continue
-        record = load_run(directory.path).record
-        headline = directory.read_json("metrics.json").get("headline", {})
-        rows.append([record.run_id, record.name, str(record.state), *headline_cells(headline)])
     columns = [("run", "left"), ("name", "left"), ("state", "left")]
-    echo_table([*columns, *((name.replace("_", " "), "right") for name in HEADLINE)], rows)
+    columns += [(title.replace("_", " "), "right") for title in HEADLINE]
+    echo_page(page, columns, lambda job: [job.id, job.name, str(job.state), *format_headline(job.headline)])
 
 
 @backtest.command()
 @click.argument("run_id")
+@_local
 @_runs
 @_json
-def show(run_id: str, runs: Path | None, as_json: bool) -> None:
-    """Show the run RUN_ID (or its directory): how it ended, its numbers, where its files are."""
-    path = Path(run_id)
-    if not path.is_dir():
-        path = (runs or load_settings().runs) / run_id
-    finished = load_run(path)
-    damaged = finished.verify()
-    if as_json:
-        echo_json({**_summarise(finished), "metrics": finished.metrics, "damaged": damaged})
-    else:
-        echo_run(finished)
-        if damaged:
-            click.echo(f"damaged: {', '.join(damaged)} are not what the manifest says", err=True)
-    if damaged:
-        raise click.exceptions.Exit(1)
+def show(run_id: str, is_local: bool, runs: Path | None, as_json: bool) -> None:
+    """Show the run RUN_ID: how it ended, its numbers, where its files are. With --local also a directory."""
+    runs = _find_runs(runs, is_local=is_local)
+    if is_local:
+        from workbench.cli.local_backtest import show_local
+
+        show_local(run_id, runs, as_json=as_json)
+        return
+    with connect() as client:
+        _echo_end(client, client.job(run_id), as_json=as_json, is_whole=True)
 
 
-def echo_run(finished: Run) -> None:
-    """Write how a run ended and its numbers."""
-    record = finished.record
-    if finished.metrics:
-        echo_metrics(finished.metrics)
-    facts = [
-        ("state", str(record.state)),
-        ("events", f"{record.events:,} in {record.elapsed_secs:.2f} s"),
-        ("identity", record.identity.run[:16] if record.identity is not None else "-"),
-        ("run", str(finished.path)),
-    ]
-    echo_table([("", "left"), ("", "left")], facts)
-    for warning in record.warnings:
-        click.echo(f"warning   {warning}")
+for _command in (CANCEL, PAUSE, RESUME):
+    backtest.add_command(_command)
 
 
-def _wait(active: ActiveRun) -> Run:
+def _find_runs(runs: Path | None, *, is_local: bool) -> Path:
+    if runs is not None and not is_local:
+        raise InputError(
+            "--runs comes without --local", advice="the server keeps its runs in the workspace's"
+        )
+    return runs or load_settings().runs
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Return the configuration as it stands in the file: the server says what is wrong with it."""
+    if not path.exists():
+        raise NotFoundError(
+            f"there is no file {path}", expected="a BacktestRunConfig as JSON", advice="check the path"
+        )
+    if path.is_dir():
+        raise ConfigError(f"{path} is a directory", expected="a file with a BacktestRunConfig as JSON")
     try:
-        return active.wait()
+        plain: dict[str, Any] = msgspec.json.decode(
+            path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any]
+        )
+    except OSError as e:
+        raise ConfigError(f"{path} cannot be read: {e.strerror}") from e
+    except msgspec.ValidationError as e:
+        raise ConfigError(f"{path}: {e}", expected="a BacktestRunConfig as JSON") from e
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} is not valid JSON: {e}", expected="a BacktestRunConfig as JSON") from e
+    return plain
+
+
+def _capture_files(plain: dict[str, Any], runs: Path) -> None:
+    """Keep the source of every strategy that is named by file, and name it by what was kept."""
+    engine = plain.get("engine")
+    strategies = engine.get("strategies") if isinstance(engine, dict) else None
+    for strategy in strategies if isinstance(strategies, list) else []:
+        for field in ("strategy_path", "config_path"):
+            named = strategy.get(field) if isinstance(strategy, dict) else None
+            module, _, name = named.rpartition(":") if isinstance(named, str) else ("", "", "")
+            if module.endswith(".py"):
+                from workbench.backtest.capture import capture_file
+
+                captured = capture_file(Path(module))
+                captured.write(runs / "_strategies")
+                strategy[field] = f"{captured.name}:{name}"
+
+
+def _follow(job: Job, bar: Bar, cancel_secs: float) -> None:
+    """Wait for the end; an interrupt cancels the run, and waits for what it keeps."""
+    try:
+        job.wait(on_progress=bar.draw)
     except KeyboardInterrupt:
-        # `wait` has cancelled the run and waited for what it keeps.
-        return load_run(active.path)
+        with contextlib.suppress(ConflictError):  # It has ended meanwhile
+            job.cancel()
+        job.wait(cancel_secs + _END_SECS)
 
 
-def _summarise(finished: Run) -> dict[str, Any]:
-    record: dict[str, Any] = msgspec.to_builtins(finished.record)
-    record.pop("files")
-    return {**record, "path": str(finished.path), "headline": finished.metrics.get("headline", {})}
+def _echo_end(client: Client, job: Job, *, as_json: bool, is_whole: bool = False) -> None:
+    """Write how a run ended, or where it stands; `is_whole`: all of its metrics, and whether its files are."""
+    manifest = job.load_manifest()
+    if manifest is None:
+        if as_json:
+            echo_json({"run_id": job.id, **msgspec.to_builtins(job.record)})
+        else:
+            echo_job(job.record)
+        return
+    path = load_settings().runs / job.id
+    metrics, damaged = job.metrics if "metrics.json" in manifest.files else {}, []
+    if is_whole and client.is_local:
+        from workbench.backtest.rundir import RunDirectory
 
-
-def _draw(bars: rich.progress.Progress, task: rich.progress.TaskID, progress: Progress) -> None:
-    parts = []
-    if progress.events:
-        parts.append(f"{progress.events:,} events, {progress.events_per_sec:,.0f}/s")
-    if progress.eta_secs is not None:
-        parts.append(f"{progress.eta_secs:.0f} s left")
-    if progress.equity is not None:
-        parts.append(f"equity {float(progress.equity):,.2f} {progress.currency}")
-    bars.update(task, completed=progress.fraction, note=", ".join(parts) or progress.stage)
+        damaged = RunDirectory(path).verify()
+    place = str(path) if client.is_local else f"{job.id} at {client.url}"
+    if as_json:
+        summary = summarise_outcome(manifest, metrics, place)
+        echo_json({**summary, "metrics": metrics, "damaged": damaged} if is_whole else summary)
+    else:
+        echo_outcome(manifest, metrics, place)
+    if damaged:
+        click.echo(f"damaged: {', '.join(damaged)} are not what the manifest says", err=True)
+        raise click.exceptions.Exit(1)

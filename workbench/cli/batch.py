@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from workbench.backtest.batch import HEADLINE, BatchItem, BatchResult, build_items, load_sweep, run_batch
+from workbench.analysis.definitions import HEADLINE
+from workbench.backtest.batch import BatchItem, BatchResult, build_items, load_sweep, run_batch
 from workbench.cli.tables import echo_json, echo_table, headline_cells, live_progress
 from workbench.records import Progress
 from workbench.states import JobState

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import msgspec
 
-from workbench.cli.backtest import echo_run
 from workbench.cli.notebooks import find_notebook
+from workbench.cli.outcomes import echo_outcome
 from workbench.cli.sample import build_stock_csv
 from workbench.cli.tables import echo_json, live_progress
 from workbench.config import load_settings
@@ -102,7 +102,7 @@ def demo(
             }
         )
         return
-    echo_run(finished)
+    echo_outcome(finished.record, finished.metrics, str(finished.path))
     say(f"notebook  {notebook}")
     say(f"report    {page}   (open it in a browser; it needs no network)")
     say("")

@@ -20,7 +20,10 @@ _COMMANDS = {
     "batch": ("workbench.cli.batch:batch", "Run a notebook over a grid of parameters."),
     "data": ("workbench.cli.data:data", "Import market data and look at the catalog."),
     "demo": ("workbench.cli.demo:demo", "Do the main job on real sample data."),
+    "jobs": ("workbench.cli.jobs:jobs", "Look at the server's jobs and steer them."),
     "lab": ("workbench.cli.lab:lab", "Open JupyterLab on the quickstart notebook."),
+    "serve": ("workbench.cli.serve:serve", "Run the workspace's server, or stop it."),
+    "user": ("workbench.cli.user:user", "Say who may use the server, and give out tokens."),
 }
 
 
@@ -79,6 +82,7 @@ def _say_error(error: WorkbenchError) -> None:
             "message": error.message,
             "expected": error.expected,
             "advice": error.advice,
+            "field": error.field,
         }
         _say(json.dumps({"error": parts}))
     else:

@@ -13,12 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from workbench.analysis.display import format_metric
-
-__all__ = ["HEADLINE", "echo_json", "echo_metrics", "echo_table", "headline_cells", "live_progress"]
-
-# What a run is judged by at first sight, in this order.
-HEADLINE = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
+__all__ = ["echo_json", "echo_metrics", "echo_table", "headline_cells", "live_progress"]
 
 
 def echo_json(value: Any) -> None:
@@ -41,6 +36,8 @@ def echo_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]
 
 def echo_metrics(metrics: Mapping[str, Any]) -> None:
     """Write the headline and the costs of a run as one table."""
+    from workbench.analysis.display import format_metric  # It imports pandas: not for every command
+
     definitions = metrics.get("definitions", {})
     rows, reasons = [], dict[str, list[str]]()
     for part, title in (("headline", "Result"), ("costs", "Gross to net")):
@@ -57,6 +54,9 @@ def echo_metrics(metrics: Mapping[str, Any]) -> None:
 
 def headline_cells(headline: Mapping[str, Any]) -> list[str]:
     """Return the headline numbers as text, in the order of `HEADLINE`; a dash where there is none."""
+    from workbench.analysis.definitions import HEADLINE
+    from workbench.analysis.display import format_metric
+
     return [format_metric(headline[name]) if name in headline else "-" for name in HEADLINE]
 
 
