@@ -19,7 +19,18 @@ from rounds import parse_arguments, print_row
 
 __all__ = ["BENCHMARKS", "main"]
 
-BENCHMARKS = ("run_gbpusd", "pandas2", "cost_per_order", "progress", "sweep", "import_quotes")
+BENCHMARKS = (
+    "run_gbpusd",
+    "pandas2",
+    "cost_per_order",
+    "progress",
+    "sweep",
+    "import_quotes",
+    "list_runs",
+    "job_overhead",
+    "job_events",
+    "pool_sweep",
+)
 PACKAGES = ("nautilus-workbench", "nautilus_trader", "numpy", "pandas", "pyarrow")
 
 
