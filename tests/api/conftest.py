@@ -9,9 +9,7 @@ import pytest
 
 from tests.api.serving import Serving, serving
 from tests.backtest.tiny import build_catalog
-from tests.jobs.walks import wait_until
-from workbench.states import JobState
-from workbench.store.query import JobQuery
+from tests.jobs.walks import cancel_all
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +29,4 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 def api(shared: Serving) -> Iterator[Serving]:
     """Return the service; it is left idle."""
     yield shared
-    unfinished = JobQuery(states=tuple(s for s in JobState if not s.is_finished), limit=1000)
-    for job in shared.service.list_jobs(unfinished).items:
-        shared.service.cancel(job.id)
-    wait_until(lambda: shared.service.is_idle)
+    cancel_all(shared.service)

@@ -13,14 +13,13 @@ import psutil
 import pytest
 
 from tests.jobs.clusters import BUCKET, ROOT, Cluster, Process, cluster, object_store, serving_cluster
-from tests.jobs.walks import wait_for, wait_until
+from tests.jobs.walks import cancel_all, wait_for, wait_until
 from workbench.errors import InputError, ServerError
 from workbench.jobs import cluster as subject
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.results import ResultStore
 from workbench.jobs.service import JobService
 from workbench.states import JobState
-from workbench.store.query import JobQuery
 
 S = JobState
 LONG = {"steps": 1_000_000}
@@ -53,9 +52,7 @@ def shared(processes: Cluster, bucket: str, tmp_path_factory: pytest.TempPathFac
 def service(shared: JobService, processes: Cluster) -> Iterator[JobService]:
     """Return the service; it is left idle, with two workers."""
     yield shared
-    for job in shared.list_jobs(JobQuery(states=(S.PENDING, S.RUNNING, S.PAUSED), limit=1000)).items:
-        shared.cancel(job.id)
-    wait_until(lambda: shared.is_idle)
+    cancel_all(shared)
     alive = [w for w in processes.workers if w.popen.poll() is None]
     for _ in range(2 - len(alive)):
         processes.add_worker()

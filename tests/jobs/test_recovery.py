@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.jobs.walks import DEADLINE_SECS, running_service, wait_for, wait_until
+from tests.jobs.walks import DEADLINE_SECS, cancel_all, running_service, wait_for
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.orphans import find_orphans
 from workbench.states import JobState
@@ -51,7 +51,6 @@ def test_service_killed_at_a_random_moment_loses_nothing(tmp_path: Path, seed: i
         for job in jobs.values():
             directory = JobDirectory(tmp_path / "runs" / job.id)
             if job.state in (JobState.RUNNING, JobState.PENDING):  # Waited, and has its turn now
-                service.cancel(job.id)
                 continue
             assert job.state.is_finished
             assert directory.read_manifest().state == job.state, "the index says what the directory says"
@@ -59,10 +58,8 @@ def test_service_killed_at_a_random_moment_loses_nothing(tmp_path: Path, seed: i
         interrupted = [j for j in jobs.values() if j.state == JobState.INTERRUPTED]
         for job in interrupted[:2]:
             again = service.requeue(job.id, owner="ann")
-            wait_for(service, again.id, JobState.RUNNING, JobState.COMPLETED)
-            if service.get(again.id).state == JobState.RUNNING:
-                service.cancel(again.id)
-        wait_until(lambda: service.is_idle)
+            wait_for(service, again.id, JobState.PENDING, JobState.RUNNING, JobState.COMPLETED)
+        cancel_all(service)
     assert not any(
         f"test-{tmp_path}" in p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]
     )

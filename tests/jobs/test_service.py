@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.jobs.walks import running_service, wait_for, wait_until
+from tests.jobs.walks import cancel_all, running_service, wait_for, wait_until
 from workbench.errors import ConflictError, InputError, NotFoundError
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.orphans import find_orphans
@@ -35,9 +35,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobService]:
 @pytest.fixture
 def service(shared: JobService) -> Iterator[JobService]:
     yield shared
-    for job in shared.list_jobs(JobQuery(states=(S.PENDING, S.RUNNING, S.PAUSED), limit=1000)).items:
-        shared.cancel(job.id)
-    wait_until(lambda: shared.is_idle)
+    cancel_all(shared)
 
 
 def submit(service: JobService, **spec: Any) -> JobRecord:

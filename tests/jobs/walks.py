@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from workbench.errors import ConflictError
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.kinds import JobEnd
 from workbench.jobs.pool import Launcher
 from workbench.jobs.service import JobService
 from workbench.records import JobRecord
 from workbench.states import JobState
+from workbench.store.query import JobQuery
 from workbench.store.store import Store
 
 DEADLINE_SECS = 30.0
@@ -85,3 +87,16 @@ def wait_for(service: JobService, job_id: str, *states: JobState) -> JobRecord:
 
     wait_until(has_come)
     return service.get(job_id)
+
+
+def cancel_all(service: JobService) -> None:
+    """Leave the service idle; a job may end by itself meanwhile."""
+    unfinished = JobQuery(states=tuple(s for s in JobState if not s.is_finished), limit=1000)
+
+    def is_left_idle() -> bool:
+        for job in service.list_jobs(unfinished).items:
+            with contextlib.suppress(ConflictError):
+                service.cancel(job.id)
+        return service.is_idle
+
+    wait_until(is_left_idle)
