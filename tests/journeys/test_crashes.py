@@ -131,13 +131,21 @@ def list_all(client: Client) -> dict[str, JobRecord]:
     return {job.id: job for job in client.list_jobs(limit=1000).items}
 
 
-def cancel_all(client: Client) -> bool:
-    """Cancel what has not ended, and return whether there was nothing: a request may have been on its way."""
-    unfinished = [job for job in list_all(client).values() if not job.state.is_finished]
-    for job in unfinished:
-        with contextlib.suppress(WorkbenchError):  # It has ended meanwhile
-            client.job(job.id).cancel()
-    return not unfinished
+def settle(client: Client) -> dict[str, JobRecord]:
+    """Cancel what has not ended until all has, and return it: a request may still have been on its way."""
+    found: dict[str, JobRecord] = {}
+
+    def has_ended() -> bool:
+        found.clear()
+        found.update(list_all(client))
+        unfinished = [job for job in found.values() if not job.state.is_finished]
+        for job in unfinished:
+            with contextlib.suppress(WorkbenchError):  # It has ended meanwhile
+                client.job(job.id).cancel()
+        return not unfinished
+
+    wait_until(has_ended)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
@@ -161,8 +169,7 @@ def test_process_killed_at_a_random_moment_loses_nothing(settings: Settings, con
         jobs = list_all(client)
         assert set(accepted) <= set(jobs), "what was accepted is known"
         assert {i: jobs[i] for i in before} == before, "what had ended is as it was"
-        wait_until(lambda: cancel_all(client))
-        after = list_all(client)
+        after = settle(client)
         for job in after.values():
             directory = JobDirectory(settings.runs / job.id)
             assert directory.read_manifest().state == job.state, "the index says what the directory says"
