@@ -1,12 +1,33 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and locks that die with their process."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
+import time
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["take_lock", "write_atomically"]
+
+_POLL_SECS = 0.05
+
+
+def take_lock(descriptor: int, deadline: float) -> bool:
+    """
+    Take the exclusive lock of an open file, and return whether that was possible.
+
+    It is tried once, and again until `deadline` on the monotonic clock. Closing the file gives the lock back.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_SECS)
+        else:
+            return True
 
 
 def write_atomically(path: Path, content: bytes) -> None:

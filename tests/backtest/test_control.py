@@ -18,12 +18,13 @@ from tests.backtest.mark_runs import GBPUSD, gated, walk_config, write_walk
 from workbench.backtest.configuration import redact_run_config
 from workbench.backtest.engine import TASK
 from workbench.backtest.run import ActiveRun, Run, load_run, run_backtest, start_backtest
-from workbench.backtest.rundir import RunDirectory, new_run_id
+from workbench.backtest.rundir import RunDirectory
 from workbench.backtest.sources import load_captured
 from workbench.errors import RunError
 from workbench.jobs.switch import Switch
 from workbench.jobs.worker import Limits, Worker
 from workbench.records import Inspection, Progress
+from workbench.stamps import new_job_id
 from workbench.states import JobState
 
 QUOTES = 300
@@ -233,7 +234,7 @@ def test_interrupt_after_a_cancel_leaves_it_a_cancel(stage: Stage, undisturbed: 
 
 def _write_run(config: BacktestRunConfig, runs: Path) -> dict[str, Any]:
     """Write the first files of a run, as who starts one does, and return its task's spec."""
-    directory = RunDirectory(runs / new_run_id())
+    directory = RunDirectory(runs / new_job_id())
     directory.create()
     directory.write_json("config.json", redact_run_config(config))
     for source in load_captured(config, runs):

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workbench.backtest.rundir import RunDirectory, find_runs, new_run_id
+from workbench.backtest.rundir import RunDirectory, find_runs
 from workbench.errors import ExistsError, NotFoundError, RunError
 from workbench.records import RunRecord
+from workbench.stamps import new_job_id
 from workbench.states import JobState
 
 TABLE = pa.table({"number": list(range(1_000))})
@@ -166,7 +167,7 @@ def test_find_runs_lists_the_newest_first_and_nothing_else(tmp_path: Path) -> No
 
 
 def test_run_ids_are_unique_and_safe_as_names() -> None:
-    ids = {new_run_id() for _ in range(100)}
+    ids = {new_job_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(len(i) == 22 and set(i) <= set("0123456789abcdef-") for i in ids)
 

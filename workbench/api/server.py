@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import ipaddress
 import os
 import signal
@@ -29,6 +28,7 @@ from workbench.backtest.kind import BacktestKind
 from workbench.backtest.sweep_kind import SweepKind
 from workbench.config import Settings
 from workbench.errors import InputError, ServerError
+from workbench.files import take_lock
 from workbench.jobs import recovery
 from workbench.jobs.service import JobService
 from workbench.stamps import utc_now
@@ -269,20 +269,12 @@ def _hold_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the workspace's server for the server's life."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        deadline = time.monotonic() + _LOCK_SECS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                # Somebody who only asks whether there is a server holds it for a moment.
-                if time.monotonic() < deadline:
-                    time.sleep(_LOCK_SECS / 10)
-                    continue
-                raise ServerError(
-                    f"the workspace {path.parent.parent} has a server already",
-                    advice="use it, or end it first: `workbench serve --stop`",
-                ) from None
+        # Somebody who only asks whether there is a server holds it for a moment.
+        if not take_lock(descriptor, time.monotonic() + _LOCK_SECS):
+            raise ServerError(
+                f"the workspace {path.parent.parent} has a server already",
+                advice="use it, or end it first: `workbench serve --stop`",
+            )
         yield
     finally:
         os.close(descriptor)

@@ -35,12 +35,13 @@ from workbench.backtest.marks import EXACT, Books, Marks, VenueTap
 from workbench.backtest.monitor import Monitor
 from workbench.backtest.objects import localised
 from workbench.backtest.registrations import counted_registrations
-from workbench.backtest.rundir import RunDirectory, utc_now
+from workbench.backtest.rundir import RunDirectory
 from workbench.backtest.sources import importable
 from workbench.errors import RunError
 from workbench.jobs.control import Control
 from workbench.jobs.failures import build_failure
 from workbench.records import Failure, Progress, RunRecord
+from workbench.stamps import utc_now
 from workbench.states import JobState
 
 __all__ = ["TASK", "execute"]

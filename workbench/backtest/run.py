@@ -17,13 +17,14 @@ from workbench.backtest.checks import check_run
 from workbench.backtest.configuration import parse_run_config, redact_run_config
 from workbench.backtest.identity import collect_versions
 from workbench.backtest.lineage import describe_dataset, describe_lineage
-from workbench.backtest.rundir import RunDirectory, new_run_id, utc_now
+from workbench.backtest.rundir import RunDirectory
 from workbench.backtest.sources import load_captured, restore_sources
 from workbench.config import load_settings
 from workbench.errors import RunError
 from workbench.jobs.switch import Switch
 from workbench.jobs.worker import Limits, Outcome, Worker
 from workbench.records import Failure, Progress, RunRecord
+from workbench.stamps import new_job_id, utc_now
 from workbench.states import JobState
 
 __all__ = ["ActiveRun", "Run", "load_run", "run_backtest", "start_backtest"]
@@ -307,7 +308,7 @@ def start_backtest(
     runs = runs or load_settings().runs
     dataset = check_run(config, runs)
     sources = load_captured(config, runs)
-    directory = RunDirectory(runs / new_run_id())
+    directory = RunDirectory(runs / new_job_id())
     directory.create()
     try:
         directory.write_json("config.json", redact_run_config(config))

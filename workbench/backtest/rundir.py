@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,19 +10,9 @@ import pyarrow.parquet as pq
 from workbench.errors import NotFoundError, RunError
 from workbench.jobs.directory import JobDirectory
 
-__all__ = ["RunDirectory", "find_runs", "new_run_id", "utc_now"]
+__all__ = ["RunDirectory", "find_runs"]
 
 TABLES = ("equity", "orders", "fills", "positions", "accounts")
-
-
-def utc_now() -> str:
-    """Return the present time, ISO 8601 UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def new_run_id() -> str:
-    """Return a run id that sorts by time and that nobody else has: ``20120206-143005-3f9a1c``."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
 
 
 class RunDirectory(JobDirectory):

@@ -203,10 +203,11 @@ def _write_config(catalog: Path, instrument_id: str, specs: tuple[str, ...], tra
 
 
 def _run_notebook(config: Path, runs: Path, *, is_quiet: bool) -> tuple[Path, Path]:
-    from workbench.backtest.rundir import find_runs, new_run_id
+    from workbench.backtest.rundir import find_runs
+    from workbench.stamps import new_job_id
 
     source = find_notebook("backtest_report.ipynb")
-    name = f"demo-{new_run_id()}"
+    name = f"demo-{new_job_id()}"
     output = runs.parent / "reports" / f"{name}.ipynb"
     spec = {
         "notebook": str(source),

@@ -23,6 +23,7 @@ from workbench import __version__
 from workbench.client.transport import PREFIX, Endpoint, build_http
 from workbench.config import Settings
 from workbench.errors import AuthenticationError, ServerError
+from workbench.files import take_lock
 
 __all__ = ["LocalServer", "check_version", "load_token"]
 
@@ -217,17 +218,8 @@ class LocalServer:
         """Hold the lock of those who start the server."""
         descriptor = os.open(self._state / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise ServerError(
-                            "another process is starting the server and does not finish"
-                        ) from None
-                    _pause()
-                else:
-                    break
+            if not take_lock(descriptor, deadline):
+                raise ServerError("another process is starting the server and does not finish")
             yield
         finally:
             os.close(descriptor)

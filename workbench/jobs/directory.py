@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,14 +14,13 @@ from typing import Any
 import msgspec
 
 from workbench.errors import ConflictError, ExistsError, NotFoundError, RunError
-from workbench.files import write_atomically
+from workbench.files import take_lock, write_atomically
 from workbench.records import FileRecord, JobRecord, RunRecord
 
 __all__ = ["JobDirectory", "find_directories", "hold_lock"]
 
 MANIFEST = "manifest.json"
 _JOB = "job.json"
-_POLL_SECS = 0.05
 
 
 class JobDirectory:
@@ -198,15 +196,8 @@ def hold_lock(path: str, *, timeout_secs: float = 0.0) -> Iterator[None]:
         yield
         return
     with Path(path).open("rb") as file:
-        deadline = time.monotonic() + timeout_secs
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise ConflictError(f"another process works in {Path(path).parent}") from None
-                time.sleep(_POLL_SECS)
+        if not take_lock(file.fileno(), time.monotonic() + timeout_secs):
+            raise ConflictError(f"another process works in {Path(path).parent}")
         yield
 
 
