@@ -30,7 +30,7 @@ endif
 
 # The full counts of the tests that repeat: kills at random moments, random configurations, random requests.
 soak: env  ## the same crash, configuration and request tests with their full counts (hours)
-	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/jobs/test_recovery.py tests/journeys/test_crashes.py
+	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/jobs/test_recovery.py tests/jobs/test_cluster.py tests/journeys/test_crashes.py
 	WORKBENCH_COUNT=500 $(BIN)/python -m pytest -n 2 --timeout 0 tests/backtest/test_random_configs.py
 	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/api/test_document.py
 

@@ -31,7 +31,7 @@ __all__ = ["measure"]
 
 JOBS = 10_000
 BUDGET_SECS = 0.3
-PAGE_TARGET = 10.0
+PAGE_TARGET = 6.0
 ADD_TARGET = 10.0
 REPEATS = 10
 STATES = (
