@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Where a cluster puts results, for example ``s3://bucket/runs`` (``WORKBENCH_RESULTS``).
     url : str, optional
         Where a cluster reaches the server (``WORKBENCH_URL``); default: where the server listens.
+    is_static : bool
+        Whether components show their static form, which a saved notebook keeps (``WORKBENCH_DISPLAY=static``).
 
     """
 
@@ -50,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     results: str | None = None
     url: str | None = None
+    is_static: bool = False
 
 
 def _load(environ: dict[str, str]) -> Settings:
@@ -66,6 +69,7 @@ def _load(environ: dict[str, str]) -> Settings:
         cluster=environ.get("WORKBENCH_CLUSTER") or None,
         results=environ.get("WORKBENCH_RESULTS") or None,
         url=environ.get("WORKBENCH_URL") or None,
+        is_static=environ.get("WORKBENCH_DISPLAY") == "static",
     )
 
 

@@ -127,7 +127,7 @@ def build_run(prices: pd.DataFrame) -> RunView:
 
 def unpack_chart(html: str) -> dict[str, Any]:
     """Return the payload of the first chart in some HTML."""
-    match = re.search(r'r\.show\(h,"([^"]+)"\)', html)
+    match = re.search(r'data-chart="([^"]+)"', html)
     assert match is not None
     payload: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(match[1])))
     return payload

@@ -290,7 +290,7 @@ def test_chart_without_runtime_or_scripts_says_what_to_do(
 
 def test_chart_damaged_data_says_so_in_place(browser: Any, equity: pd.DataFrame, tmp_path: Path) -> None:
     html = EquityCurveChart(equity, "USD").build_html()
-    path = _write(tmp_path / "a.html", build_runtime_html(), html.replace('r.show(h,"', 'r.show(h,"AAAA'))
+    path = _write(tmp_path / "a.html", build_runtime_html(), html.replace('data-chart="', 'data-chart="AAAA'))
     with _open(browser, path) as page:
         page.locator(".wb-fail").wait_for()
         assert "could not be drawn" in page.locator(".wb-chart").inner_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bokeh.models import (
+    BoxAnnotation,
     CrosshairTool,
     CustomJSTickFormatter,
     DatetimeTickFormatter,
@@ -75,6 +76,11 @@ def build_time_figures(
             CrosshairTool(overlay=[level, upright]), PanTool(dimensions="width"), wheel, ResetTool()
         )
         plot.toolbar.active_scroll = wheel
+        lit = BoxAnnotation(
+            name=f"lit_{name}", tags=["lit"], visible=False, level="underlay", fill_alpha=0.18, line_alpha=0
+        )
+        paint(lit, fill_color="accent")
+        plot.add_layout(lit)
         plot.yaxis.formatter = CustomJSTickFormatter(code=_TICKS_JS, args={"unit": unit})
         plot.yaxis.ticker.desired_num_ticks = 5 if height > 150 else 3
         plot.xaxis.formatter = _build_time_formatter()

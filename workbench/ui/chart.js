@@ -1,9 +1,11 @@
-// Everything a static chart does in the browser. Runs once per page, after BokehJS, with that private BokehJS as `Bokeh`.
-// A chart is {item, read, fit, density}: what `json_item` made, and what should happen when the reader moves or zooms.
+// Everything a chart does in the browser. Runs once per page, after BokehJS, with that private BokehJS as `Bokeh`.
+// A chart is {item, data, read, fit, detail, tips, live}: what `json_item` made, its data, and what should happen when the reader
+// moves or zooms. Its host says which one it is: `data-chart` holds it, packed, and `data-name` its name, if it has one.
 (Bokeh => {
   const {Document} = Bokeh.require("document");
   const {add_document_standalone} = Bokeh.require("embed/standalone");
-  const live = new Set();   // charts on this page: {host, doc, draw}
+  const live = new Set();   // charts on this page: {host, doc, home, update, write}
+  const find = host => [...live].find(c => c.host === host);
 
   const inflate = async text => {
     const raw = Uint8Array.from(atob(text), c => c.charCodeAt(0));
@@ -93,11 +95,13 @@
       });
       time.textContent = shown === null ? "" : stamp(shown, spec.seconds) + " UTC";
     };
+    let at = null;
     write(null);
     for (const name of spec.figures) {
       const figure = doc.get_model_by_name(name);
-      figure.on_event("mousemove", e => write(e.x)); figure.on_event("mouseleave", () => write(null));
+      figure.on_event("mousemove", e => write(at = e.x)); figure.on_event("mouseleave", () => write(at = null));
     }
+    return () => write(at);
   };
 
   // ---- the value axis follows what is visible in time
@@ -205,10 +209,11 @@
   };
 
   // ---- double click and keys: Home or Escape shows all, + and - zoom, the arrows move
-  const addKeys = (doc, host, names) => {
-    const range = doc.get_model_by_name(names[0]).x_range, {start: first, end: last} = range;
-    const reset = () => range.setv({start: first, end: last});
+  const addKeys = (doc, host, names, home) => {
+    const range = doc.get_model_by_name(names[0]).x_range;
+    const reset = () => range.setv({start: home.start, end: home.end});
     const move = (share, factor) => {
+      const {start: first, end: last} = home;
       const half = Math.min((range.end - range.start) * factor, last - first) / 2;
       const middle = (range.start + range.end) / 2 + share * 2 * half;
       const centre = Math.min(Math.max(middle, first + half), last - half);
@@ -231,10 +236,65 @@
     quiet(host);
   };
 
-  const show = async (host, text) => {
-    const {item, data, read, fit, detail, tips} = JSON.parse(await inflate(text));
-    if (host.dataset.shown) return;   // the same output, run twice by the page
+  // ---- a span of time lit up in the charts of the page: a row with `data-span` under the pointer or the focus
+  const light = (start, end, only) => {
+    for (const {host, doc} of live) {
+      if (!host.isConnected || (only && host !== only)) continue;
+      for (const box of doc._all_models.values()) {
+        if (!(box.tags ?? []).includes("lit")) continue;
+        if (start === null) { box.visible = false; continue }
+        const figure = doc.get_model_by_name(box.name.slice(4)), {x_range} = figure;
+        const least = figure.properties.inner_width.is_unset ? 0 : 3 * (x_range.end - x_range.start) / figure.inner_width;
+        const rest = Math.max(0, least - (end - start)) / 2;   // a span of a minute in a year is still seen
+        box.setv({left: start - rest, right: end + rest, visible: true});
+      }
+    }
+  };
+  const point = e => {
+    const row = e.target.closest?.("[data-span]");
+    if (row) light(...row.dataset.span.split(",").map(Number)); else light(null, null);
+  };
+  addEventListener("pointerover", point, {passive: true}); addEventListener("focusin", point);
+
+  const tell = (host, what, detail) => host.dispatchEvent(new CustomEvent(what, {bubbles: true, detail}));
+
+  // ---- what is visible is asked for in finer detail: one question at a time, the last one wins
+  const ask = (chart, range) => {
+    let timer = 0;
+    const send = () => {
+      timer = 0;
+      if (chart.asked && performance.now() - chart.asked < 2000) { timer = setTimeout(send, 50); return }
+      chart.asked = performance.now();
+      tell(chart.host, "wb-view", {name: chart.host.dataset.name, start: range.start, end: range.end});
+    };
+    return () => { if (!timer) timer = setTimeout(send, 30) };
+  };
+
+  // ---- data that come later: a new line for what is visible, or rows at the end of it
+  const setData = (host, source, columns, mode, rollover) => {
+    const chart = find(host);
+    if (!chart) return;
+    const {doc, home, range} = chart, model = doc.get_model_by_name(source);
+    if (mode == "append") model.stream(columns, rollover ?? undefined); else { model.data = columns; chart.asked = 0 }
+    const xs = model.data.ts, end = xs && xs.length ? xs[xs.length - 1] : -Infinity;
+    if (mode == "append" && end > home.end) {
+      const follows = range.end >= home.end, slide = follows && range.start > home.start ? end - range.end : 0;
+      home.end = end;
+      const span = home.end - home.start;
+      range.bounds = [home.start - span * 0.02, home.end + span * 0.02];
+      if (follows) range.setv({start: range.start + slide, end});
+    }
+    chart.update(); chart.write();
+  };
+  const setRange = (host, start, end) => { const chart = find(host); if (chart) chart.range.setv({start, end}) };
+  const drop = host => { const chart = find(host); if (chart) { live.delete(chart); chart.doc.clear() } };
+
+  const show = async host => {
+    const text = host.dataset.chart;
+    const {item, data, read, fit, detail, tips, live: asks} = JSON.parse(await inflate(text));
+    if (host.dataset.shown || host.dataset.chart !== text) return;   // the same output, run twice by the page
     host.dataset.shown = "1";
+    drop(host);
     const doc = Document.from_json(item.doc), root = doc.roots()[0];
     unpack(doc, data);
     paint(doc, host);
@@ -242,20 +302,28 @@
     const place = document.createElement("div"); place.className = "wb-plot";
     host.replaceChildren(place);
     const update = () => { if (detail) setDetail(doc, detail); for (const f of fit ?? []) fitValues(doc, f) };
+    const chart = {host, doc, update, write: () => {}};
     update();
-    if (fit && fit.length) {
-      const range = doc.get_model_by_name(fit[0].figure).x_range; let waits = false;
+    if (read && read.figures.length) {
+      const figure = doc.get_model_by_name(read.figures[0]), range = chart.range = figure.x_range; let waits = false;
+      chart.home = {start: range.start, end: range.end};
       const later = () => { if (waits) return; waits = true; requestAnimationFrame(() => { waits = false; update() }) };
-      for (const name of ["start", "end"]) range.properties[name].change.connect(later);
-      doc.get_model_by_name(fit[0].figure).properties.inner_width.change.connect(later);
+      const finer = asks ? ask(chart, range) : () => {};
+      for (const name of ["start", "end"]) { range.properties[name].change.connect(later); range.properties[name].change.connect(finer) }
+      figure.properties.inner_width.change.connect(later);
+      for (const name of read.figures)
+        doc.get_model_by_name(name).on_event("tap", e => tell(host, "wb-pick", {name: host.dataset.name, ts: e.x}));
     }
     await add_document_standalone(doc, place, {[root.id]: place});
-    addReadout(doc, host, read);
-    addKeys(doc, host, read.figures);
+    if (chart.range) {
+      chart.write = addReadout(doc, host, read);
+      addKeys(doc, host, read.figures, chart.home);
+      guardWheel(host);
+    }
     if (tips) addTips(doc, host, tips);
-    guardWheel(host);
-    live.add({host, doc});
+    live.add(chart);
     host.dataset.ready = "1";
+    tell(host, "wb-shown", {name: host.dataset.name});
   };
-  return {show, repaint, live};
+  return {show, repaint, live, light, setData, setRange, drop};
 })

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "ChartDocument",
     "PackedColumn",
     "build_chart_html",
+    "build_runtime",
     "build_runtime_html",
     "load_runtime_key",
     "pack_column",
@@ -59,6 +61,10 @@ class ChartDocument:
         What is shown by zoom: ``figure``, ``candles``, ``markers``, ``spans``.
     tips : Mapping, optional
         What the pointer finds: ``figure``, ``fills``, ``spans``, digits and currency.
+    name : str
+        What a live page calls it, to send it data; unique in the page.
+    is_live : bool
+        Whether it asks its page for finer data when the visible range changes.
 
     """
 
@@ -68,6 +74,8 @@ class ChartDocument:
     fit: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     detail: Mapping[str, Any] | None = None
     tips: Mapping[str, Any] | None = None
+    name: str = ""
+    is_live: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,6 @@ def pack_column(values: NDArray[np.float64], digits: int) -> PackedColumn:
 
 
 def _pack(text: str) -> str:
-    # mtime=0: the same chart makes the same bytes, so that a notebook that is run again has no needless difference.
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
@@ -144,11 +151,25 @@ def _promise(key: str) -> str:
 
 
 @cache
-def build_runtime_html() -> str:
+def build_runtime() -> bytes:
     """
-    Return the script that a page needs once: BokehJS and `chart.js`, gzipped.
+    Return what a page needs once, gzipped: BokehJS and `chart.js`, the body of a function that returns the runtime.
 
     BokehJS runs in a scope of its own: it neither sees RequireJS nor replaces another version that the page has loaded.
+    """
+    bokeh_js, chart_js = _load_sources()
+    source = (
+        f"(function(define,module,exports,require){{\n{bokeh_js}\n}}).call(this);\n"
+        f"return ({chart_js.strip()})(this.Bokeh)"
+    )
+    # mtime=0: the same bytes every time, so that a notebook that is run again has no needless difference.
+    return gzip.compress(source.encode(), 9, mtime=0)
+
+
+@cache
+def build_runtime_html() -> str:
+    """
+    Return the script that a page needs once.
 
     Returns
     -------
@@ -156,14 +177,10 @@ def build_runtime_html() -> str:
         A ``<script data-wb-runtime>`` element of about 0.5 MB. A second one on a page does nothing.
 
     """
-    bokeh_js, chart_js = _load_sources()
-    source = (
-        f"(function(define,module,exports,require){{\n{bokeh_js}\n}}).call(this);\n"
-        f"return ({chart_js.strip()})(this.Bokeh)"
-    )
+    packed = base64.b64encode(build_runtime()).decode()
     return (
         f'<script data-wb-runtime="{load_runtime_key()}">(async w=>{{if(w.begun)return;w.begun=true;'
-        f'const raw=Uint8Array.from(atob("{_pack(source)}"),c=>c.charCodeAt(0));'
+        f'const raw=Uint8Array.from(atob("{packed}"),c=>c.charCodeAt(0));'
         'const text=await new Response(new Blob([raw]).stream().pipeThrough(new DecompressionStream("gzip"))).text();'
         f"w.ok(new Function(text).call({{}}))}})({_promise(load_runtime_key())})</script>"
     )
@@ -198,13 +215,16 @@ def build_chart_html(chart: ChartDocument, *, height: int) -> str:
         "fit": list(chart.fit),
         "detail": chart.detail,
         "tips": chart.tips,
+        "live": chart.is_live,
     }
     packed = _pack(json.dumps(payload, separators=(",", ":"), allow_nan=False))
+    name = f' id="wb-chart-{escape(chart.name)}" data-name="{escape(chart.name)}"' if chart.name else ""
     return (
-        f'<div class="wb-chart" style="min-height:{height}px"><div class="wb-wait">{_UNTRUSTED}</div>'
+        f'<div class="wb-chart"{name} style="min-height:{height}px" data-chart="{packed}">'
+        f'<div class="wb-wait">{_UNTRUSTED}</div>'
         "<script>(h=>{const say=e=>{h.innerHTML='<div class=\"wb-wait wb-fail\"></div>';"
         "h.firstChild.textContent='This chart could not be drawn: '+e};"
-        f'{_promise(load_runtime_key())}.ready.then(r=>r.show(h,"{packed}")).catch(say)}})'
+        f"{_promise(load_runtime_key())}.ready.then(r=>r.show(h)).catch(say)}})"
         "(document.currentScript.parentElement)</script></div>"
     )
 

@@ -1,0 +1,117 @@
+"""What every live component is: a widget that a page shows, and a static form that a saved notebook keeps."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from workbench.config import load_settings
+from workbench.ui.kernel_loop import KernelLoop
+from workbench.ui.view import View
+
+if TYPE_CHECKING:
+    from ipywidgets import DOMWidget
+
+    from workbench.ui.live_html import Action, LiveHtml
+
+__all__ = ["Component", "Fragment"]
+
+_LEAST_GAP_SECS = 0.1  # at most 10 updates a second
+
+
+class Component(View):
+    """
+    A view with a live form.
+
+    Displayed in a kernel it is a widget; without one, and where ``WORKBENCH_DISPLAY`` is ``static``, it is the HTML
+    that a saved notebook keeps.
+    """
+
+    @abstractmethod
+    def build_widget(self) -> DOMWidget:
+        """Return the live form; asked for once."""
+
+    @cached_property
+    def widget(self) -> DOMWidget:
+        """The live form, for a layout of ipywidgets."""
+        return self.build_widget()
+
+    def close(self) -> None:
+        """End what goes on behind the component; its last state stays on the screen."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
+        if load_settings().is_static or not _has_kernel():
+            return super()._repr_mimebundle_(include, exclude)
+        return self.widget._repr_mimebundle_()
+
+
+class Fragment:
+    """
+    A piece of a page that is rendered again when what it shows has changed, at most 10 times a second.
+
+    Parameters
+    ----------
+    render : Callable returning str
+        Builds the HTML; called on the kernel's thread.
+    on_action : Callable[[Action], object], optional
+        Takes what the reader does.
+    loop : KernelLoop, optional
+        Default: that of the thread which makes the fragment.
+
+    """
+
+    def __init__(
+        self,
+        render: Callable[[], str],
+        *,
+        on_action: Callable[[Action], object] | None = None,
+        loop: KernelLoop | None = None,
+    ) -> None:
+        self._render = render
+        self._on_action = on_action
+        self._loop = loop or KernelLoop()
+        self._lock = threading.Lock()
+        self._is_due = False
+        self._shown_at = 0.0
+
+    @cached_property
+    def widget(self) -> LiveHtml:
+        """The widget."""
+        from workbench.ui.live_html import LiveHtml
+
+        return LiveHtml(self._render(), on_action=self._on_action)
+
+    def refresh(self) -> None:
+        """Show what is true now; may be called from any thread and as often as one likes."""
+        with self._lock:
+            if self._is_due:
+                return
+            self._is_due = True
+            gap = self._shown_at + _LEAST_GAP_SECS - time.monotonic()
+        if gap > 0:
+            self._loop.later(gap, self._show)
+        else:
+            self._loop.call(self._show)
+
+    def _show(self) -> None:
+        with self._lock:
+            self._is_due = False
+            self._shown_at = time.monotonic()
+        self.widget.html = self._render()
+
+
+def _has_kernel() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

@@ -1,0 +1,166 @@
+// A page that Python renders: its HTML is morphed in place, so that focus, caret and scroll stay, and what the reader does goes
+// back as actions. `Idiomorph` is the library of that name, put in front of this file.
+const MOST_BYTES = 5_000_000, ARMED_MS = 5_000, TYPING_MS = 300, ASK_MS = 15_000;
+
+const floats = buffers => buffers.map(b => new Float64Array(b.buffer ? b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) : b));
+const inflate = async b => {
+  const stream = new Blob([b]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+};
+const runtimeOf = key => window[key] ??= (() => { let ok; const ready = new Promise(r => ok = r); return {ready, ok, begun: false} })();
+
+export default {
+  render({model, el}) {
+    el.classList.add("wb", "wb-live");
+    el.dataset.lmSuppressShortcuts = "true";   // keys that are typed here are no commands of the notebook
+    const problem = document.createElement("div"), root = document.createElement("div");
+    problem.className = "wb-problem"; problem.setAttribute("role", "alert"); problem.hidden = true;
+    el.append(problem, root);
+    const send = (name, key = "", value = null) => model.send({type: "action", name, key, value});
+    const chartOf = name => root.querySelector(`.wb-chart[data-name="${CSS.escape(name)}"]`);
+    let runtime = null;
+
+    // ---- charts: the page's runtime comes once, from whoever is asked first
+    const showCharts = () => {
+      const hosts = [...root.querySelectorAll(".wb-chart:not([data-shown])")];
+      const key = model.get("runtime_key");
+      if (!hosts.length || !key) return;
+      const page = runtimeOf(key);
+      if (!page.begun && !(page.asked && performance.now() - page.asked < ASK_MS)) {
+        page.asked = performance.now(); model.send({type: "runtime"});
+      }
+      page.ready.then(r => {
+        runtime = r;
+        for (const host of hosts) {
+          if (host.isConnected && !host.dataset.shown) r.show(host).catch(e => {
+            host.innerHTML = '<div class="wb-wait wb-fail" role="alert"></div>';
+            host.firstChild.textContent = "This chart could not be drawn: " + e;
+          });
+        }
+      });
+    };
+
+    const callbacks = {
+      // A chart stays as it is while it is the same; another one takes its place.
+      beforeNodeMorphed: (old, fresh) => {
+        if (old.dataset && old.dataset.armed) return false;
+        if (!old.classList || !old.classList.contains("wb-chart")) return true;
+        if (!fresh.classList.contains("wb-chart") || old.dataset.chart === fresh.dataset.chart) return false;
+        old.dataset.chart = fresh.dataset.chart; old.style.cssText = fresh.style.cssText;
+        delete old.dataset.shown; delete old.dataset.ready;
+        return false;
+      },
+      beforeNodeRemoved: node => {
+        if (runtime && node.querySelectorAll) {
+          for (const host of [node, ...node.querySelectorAll(".wb-chart")]) runtime.drop(host);
+        }
+        return true;
+      },
+      // What the reader opened stays open.
+      beforeAttributeUpdated: (name, node) => !(name == "open" && (node.tagName == "DETAILS" || node.tagName == "DIALOG")),
+    };
+    const draw = () => {
+      const html = model.get("html");
+      if (root.firstChild) {
+        Idiomorph.morph(root, html, {morphStyle: "innerHTML", ignoreActiveValue: true, callbacks});
+      } else root.innerHTML = html;
+      for (const dialog of root.querySelectorAll("dialog[data-modal]:not([open])")) dialog.showModal();
+      showCharts();
+    };
+    const complain = () => { problem.textContent = model.get("problem"); problem.hidden = !problem.textContent };
+
+    // ---- what the reader does
+    const disarm = button => { button.textContent = button.dataset.armed; delete button.dataset.armed; button.classList.remove("armed") };
+    root.addEventListener("click", e => {
+      const target = e.target.closest("[data-copy],[data-action]");
+      if (!target || !root.contains(target) || target.disabled || target.getAttribute("aria-disabled") == "true") return;
+      if (target.matches("input,select,textarea")) return;
+      if (target.dataset.copy !== undefined) {
+        navigator.clipboard?.writeText(target.dataset.copy); target.classList.add("copied");
+        setTimeout(() => target.classList.remove("copied"), 1200); e.stopPropagation(); return;
+      }
+      if (target.tagName == "TR" && e.target.closest("a,button,input,select,summary")) return;
+      if (target.dataset.confirm && !target.dataset.armed) {
+        target.dataset.armed = target.textContent; target.textContent = target.dataset.confirm; target.classList.add("armed");
+        setTimeout(() => { if (target.dataset.armed) disarm(target) }, ARMED_MS);
+        return;
+      }
+      if (target.dataset.armed) disarm(target);
+      send(target.dataset.action, target.dataset.key);
+    });
+    root.addEventListener("keydown", e => {
+      const row = e.target.closest("tr[data-action],[role=button][data-action],[role=option][data-action],[role=tab][data-action]");
+      if (row && e.target === row && (e.key == "Enter" || e.key == " ")) { e.preventDefault(); send(row.dataset.action, row.dataset.key) }
+      if (row && e.target === row && (e.key == "ArrowDown" || e.key == "ArrowUp")) {
+        let next = row;
+        do next = e.key == "ArrowDown" ? next.nextElementSibling : next.previousElementSibling; while (next && next.tabIndex < 0);
+        if (next) { e.preventDefault(); next.focus() }
+      }
+      if (e.key == "Escape") { const armed = root.querySelector("[data-armed]"); if (armed) disarm(armed) }
+    });
+    const typing = new Map();
+    const commit = input => {
+      clearTimeout(typing.get(input)); typing.delete(input);
+      const {action, key} = input.dataset;
+      if (input.type == "file") {
+        const [file] = input.files;
+        if (!file) return;
+        if (file.size > MOST_BYTES) { problem.textContent = `${file.name} is larger than 5 MB: too large to be read here`; problem.hidden = false; return }
+        file.text().then(text => { send(action, key ?? file.name, text); input.value = "" });
+        return;
+      }
+      if (input.type == "radio" && !input.checked) return;
+      const value = input.type == "checkbox" ? input.checked
+        : input.multiple ? [...input.selectedOptions].map(o => o.value) : input.value;
+      send(action, key, value);
+    };
+    root.addEventListener("change", e => { if (e.target.dataset.action) commit(e.target) });
+    root.addEventListener("input", e => {
+      const input = e.target;
+      if (!input.dataset.action || input.dataset.live === undefined) return;
+      clearTimeout(typing.get(input)); typing.set(input, setTimeout(() => commit(input), TYPING_MS));
+    });
+    let under = null;
+    root.addEventListener("pointerover", e => {
+      const row = e.target.closest("[data-hover]");
+      if (row === under) return;
+      if (row) send(row.dataset.hover, row.dataset.key); else if (under) send(under.dataset.hover);
+      under = row;
+    });
+    root.addEventListener("pointerleave", () => { if (under) { send(under.dataset.hover); under = null } });
+    root.addEventListener("wb-view", e => send("view", e.detail.name, [e.detail.start, e.detail.end]));
+    root.addEventListener("wb-pick", e => send("pick", e.detail.name, e.detail.ts));
+    root.addEventListener("wb-shown", e => { if (e.detail.name) send("shown", e.detail.name) });
+
+    // ---- what Python sends besides HTML
+    const hear = async (message, buffers) => {
+      if (message.type == "runtime") {
+        const page = runtimeOf(message.key);
+        if (page.begun) return;
+        page.begun = true;
+        page.ok(new Function(await inflate(buffers[0])).call({}));
+      } else if (message.type == "download") {
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob([buffers[0]], {type: message.media_type}));
+        link.download = message.name; document.body.append(link); link.click(); link.remove();
+        setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      } else if (message.type == "focus") {
+        root.querySelector(message.selector)?.focus();
+      } else if (runtime && message.type == "data") {
+        const host = chartOf(message.chart), arrays = floats(buffers);
+        if (host) runtime.setData(host, message.source, Object.fromEntries(message.columns.map((c, i) => [c, arrays[i]])), message.mode, message.rollover);
+      } else if (runtime && message.type == "range") {
+        const host = chartOf(message.chart); if (host) runtime.setRange(host, message.start, message.end);
+      } else if (runtime && message.type == "light") {
+        const host = chartOf(message.chart); if (host) runtime.light(message.start, message.end, host);
+      }
+    };
+    model.on("change:html", draw); model.on("change:problem", complain); model.on("msg:custom", hear);
+    draw(); complain();
+    return () => {
+      model.off("change:html", draw); model.off("change:problem", complain); model.off("msg:custom", hear);
+      for (const timer of typing.values()) clearTimeout(timer);
+      if (runtime) for (const host of root.querySelectorAll(".wb-chart")) runtime.drop(host);
+    };
+  },
+};
