@@ -41,6 +41,7 @@ PUBLIC = {
         "build_fill_model",
         "build_run_config",
         "build_strategy_config",
+        "capture_strategy",
         "connect",
         "load_prices",
         "load_run",
@@ -60,6 +61,7 @@ PUBLIC = {
     "workbench.store.migrations": [],
     "workbench.store.migrations.versions": [],
     "workbench.ui": [
+        "BacktestRunner",
         "EquityCurveChart",
         "MonthlyReturns",
         "PriceChart",
@@ -72,7 +74,7 @@ PUBLIC = {
 }
 # Parts of nautilus that run an engine, and who may import them.
 ENGINES = ("backtest", "cache", "execution", "live", "portfolio", "risk", "system", "trading")
-ENGINE_PACKAGES = {"backtest", "live"}
+ENGINE_PACKAGES = {"backtest", "gate", "live"}
 
 
 def _load_project() -> dict[str, Any]:

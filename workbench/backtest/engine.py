@@ -38,6 +38,8 @@ from workbench.backtest.registrations import counted_registrations
 from workbench.backtest.rundir import RunDirectory
 from workbench.backtest.sources import importable
 from workbench.errors import RunError
+from workbench.gate.actor import RiskGate
+from workbench.gate.gate import Gate
 from workbench.jobs.control import Control
 from workbench.jobs.failures import build_failure
 from workbench.records import Failure, Progress, RunRecord
@@ -191,6 +193,7 @@ class _Run:
             has_timer=not any(v.latency_model or v.modules for v in self._config.venues),
         )
         engine.add_actor(monitor)
+        gate = _attach_gate(engine, monitor)
         began = time.monotonic()
         error: BaseException | None = None
         try:
@@ -219,7 +222,11 @@ class _Run:
             monitor.report_stage("save")
             with localcontext(EXACT):
                 self._save(engine, monitor, marks, currency, result)
-            record = msgspec.structs.replace(record, warnings=monitor.build_warnings())
+            warnings = monitor.build_warnings()
+            if gate is not None:
+                self._directory.write_json("gate.json", gate.describe())
+                warnings += gate.build_warnings()
+            record = msgspec.structs.replace(record, warnings=warnings)
             for warning in record.warnings:
                 ProcessLog.note(warning)
         return record
@@ -275,6 +282,18 @@ class _Run:
         )
         metrics["rates"] = marks.sources
         self._directory.write_json("metrics.json", metrics)
+
+
+def _attach_gate(engine: BacktestEngine, monitor: Monitor) -> Gate | None:
+    """Put the risk gate in its place, if the configuration has one."""
+    carriers = [a for a in engine.trader.actors() if isinstance(a, RiskGate)]
+    if not carriers:
+        return None
+    gate = carriers[0].attach(engine.kernel, monitor)
+    for other in carriers[1:]:
+        other.attach(engine.kernel, monitor)  # Says that there is one
+    monitor.on_sample = gate.observe
+    return gate
 
 
 def _choose_periods(engine: BacktestEngine) -> int:

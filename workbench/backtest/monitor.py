@@ -14,10 +14,12 @@ from nautilus_trader.common.config import ActorConfig
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from nautilus_trader.model.enums import AccountType, PositionSide
 from nautilus_trader.model.events import OrderFilled
-from nautilus_trader.model.objects import Currency
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.objects import Currency, Price
 
 from workbench.backtest.inspection import build_inspection
 from workbench.backtest.marks import EXACT, Books, Marks, Touch
+from workbench.gate.gate import Valuation
 from workbench.jobs.control import Control
 from workbench.records import Progress
 from workbench.states import JobState
@@ -127,6 +129,7 @@ class Monitor(Actor):
         self.samples: list[Sample] = []
         self.fills: list[FillSample] = []
         self.was_cancelled = False
+        self.on_sample: Callable[[], object] | None = None
         self._has_value = False
         self._valued_ns: int | None = None
 
@@ -211,8 +214,30 @@ class Monitor(Actor):
             self._tick(self._due_ns)
             self._due_ns += self._interval_ns
 
+    def measure(self) -> Valuation:
+        """Return equity and gross exposure as they are now, for the risk gate."""
+        sample = self._measure(self.clock.timestamp_ns())
+        return Valuation(equity=sample.equity, exposure=sample.gross_exposure)
+
+    def measure_notional(
+        self, instrument_id: InstrumentId, quantity: Decimal, price: Price | None, *, is_buy: bool
+    ) -> Decimal | None:
+        """Return the notional of a quantity in the reporting currency, for the risk gate."""
+        if price is None:
+            touch = self._books.find_touch(instrument_id)
+            price = touch.ask if is_buy else touch.bid
+        if price is None:
+            return None
+        instrument = self.cache.instrument(instrument_id)
+        with localcontext(EXACT):
+            notional = instrument.notional_value(instrument.make_qty(quantity), price)
+            rate = self._marks.find_rate(notional.currency, self._currency)
+            return None if rate is None else notional.as_decimal() * rate
+
     def _tick(self, ts_ns: int) -> None:
         self.take_sample(ts_ns)
+        if self.on_sample is not None:
+            self.on_sample()
         now = time.monotonic()
         if now - self._reported >= _REPORT_SECS:
             self._reported = now

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from workbench.errors import ConfigError
+from workbench.gate.limits import BreachAction, parse_limits
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"max_position": {"EUR/USD.SIM": "-1"}}, "max_position.EUR/USD.SIM"),
+        ({"max_position": {"*": "many"}}, "max_position.*"),
+        ({"max_exposure": "NaN"}, "max_exposure"),
+        ({"max_exposure": "Infinity"}, "max_exposure"),
+        ({"max_daily_loss": 0.1}, "max_daily_loss"),
+        ({"max_daily_loss": True}, "max_daily_loss"),
+        ({"max_drawdown": "5"}, "max_drawdown"),
+        ({"max_drawdown": "0"}, "max_drawdown"),
+        ({"max_orders_per_sec": 0}, "max_orders_per_sec"),
+        ({"day_start": "5 pm"}, "day_start"),
+        ({"day_start": "24:00"}, "day_start"),
+        ({"day_zone": "Mars/Olympus"}, "day_zone"),
+        ({"day_zone": "../etc"}, "day_zone"),
+        ({"on_breach": "PANIC"}, "on_breach"),
+    ],
+)
+def test_limit_that_makes_no_sense_is_refused_with_its_field(values: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_limits(**values)
+    assert caught.value.field == field
+
+
+def test_limits_keep_what_was_written() -> None:
+    limits = parse_limits(
+        max_position={"*": "1", "BTC.X": "0.5"},
+        max_exposure="1000000",
+        max_drawdown="0.05",
+        day_start="17:30",
+        on_breach="DENY",
+    )
+
+    assert limits.find_max_position("BTC.X") == Decimal("0.5")
+    assert limits.find_max_position("ETH.X") == 1
+    assert (limits.day_start_mins, limits.on_breach) == (1050, BreachAction.DENY)
+    assert limits.needs_equity
+
+
+def test_without_limits_nothing_is_limited() -> None:
+    limits = parse_limits()
+
+    assert limits.find_max_position("BTC.X") is None
+    assert not limits.needs_equity

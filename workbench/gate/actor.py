@@ -1,0 +1,96 @@
+"""The gate in a configuration: an actor, so that nautilus's own configurations carry the limits."""
+
+from __future__ import annotations
+
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.common.config import ActorConfig
+from nautilus_trader.system.kernel import NautilusKernel
+
+from workbench.gate.gate import Gate, Valuer
+from workbench.gate.limits import parse_limits
+
+__all__ = ["RiskGate", "RiskGateConfig"]
+
+
+class RiskGateConfig(ActorConfig, frozen=True):  # type: ignore[call-arg]
+    """
+    The limits of an engine: an entry of its `actors`, the same in a backtest and in a live engine.
+
+    Parameters
+    ----------
+    max_position : dict[str, str], optional
+        The most units held, long or short, by instrument id; ``*`` for every other. Pending orders count.
+    max_exposure : str, optional
+        The most notional held and pending, long and short added up, in the reporting currency.
+    max_daily_loss : str, optional
+        The most that equity may lose in a day, in the reporting currency.
+    max_drawdown : str, optional
+        The largest fraction that equity may lose since its peak, such as 0.05.
+    max_orders_per_sec : int, optional
+        The most orders and modifications within a second.
+    day_start : str, default '00:00'
+        When the day of the daily loss begins.
+    day_zone : str, default 'UTC'
+        The time zone of that.
+    on_breach : str, default 'FLATTEN'
+        What happens when a loss limit is reached, besides that no new risk is taken: ``DENY`` nothing more, ``CANCEL``
+        open orders are cancelled, ``FLATTEN`` positions are closed too.
+
+    """
+
+    max_position: dict[str, str] | None = None
+    max_exposure: str | None = None
+    max_daily_loss: str | None = None
+    max_drawdown: str | None = None
+    max_orders_per_sec: int | None = None
+    day_start: str = "00:00"
+    day_zone: str = "UTC"
+    on_breach: str = "FLATTEN"
+
+
+class RiskGate(Actor):
+    """
+    Carries the limits to the engine, which puts the gate in its place.
+
+    Parameters
+    ----------
+    config : RiskGateConfig
+        The limits.
+
+    Raises
+    ------
+    ConfigError
+        If a limit makes no sense.
+
+    """
+
+    def __init__(self, config: RiskGateConfig) -> None:
+        super().__init__(config)
+        self._limits = parse_limits(
+            max_position=config.max_position,
+            max_exposure=config.max_exposure,
+            max_daily_loss=config.max_daily_loss,
+            max_drawdown=config.max_drawdown,
+            max_orders_per_sec=config.max_orders_per_sec,
+            day_start=config.day_start,
+            day_zone=config.day_zone,
+            on_breach=config.on_breach,
+        )
+        self.gate: Gate | None = None
+
+    def attach(self, kernel: NautilusKernel, valuer: Valuer) -> Gate:
+        """Put the gate in front of the engine, and return it."""
+        self.gate = Gate(kernel, self._limits, valuer)
+        self.gate.attach()
+        return self.gate
+
+    def on_start(self) -> None:
+        """Refuse to run without the gate: an engine that does not know it would trade without limits."""
+        if self.gate is None:
+            raise RuntimeError(
+                "this configuration has risk limits that only the workbench's engine enforces: run it there, or "
+                "take the RiskGate out of its actors"
+            )
+
+    def on_stop(self) -> None:
+        """Do nothing: nautilus warns where this is missing."""
