@@ -39,6 +39,7 @@ PUBLIC = {
         "Worker",
         "__version__",
         "build_fill_model",
+        "build_risk_gate",
         "build_run_config",
         "build_strategy_config",
         "capture_strategy",
@@ -61,6 +62,7 @@ PUBLIC = {
     "workbench.store.migrations": [],
     "workbench.store.migrations.versions": [],
     "workbench.ui": [
+        "BacktestConfiguration",
         "BacktestRunner",
         "EquityCurveChart",
         "MonthlyReturns",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.backtest.configuration import build_fill_model, build_run_config, load_run_config
     from workbench.backtest.prices import load_prices
+    from workbench.backtest.references import capture_strategy
     from workbench.backtest.run import ActiveRun, Run, load_run, run_backtest, start_backtest
     from workbench.backtest.sources import build_strategy_config
     from workbench.client.client import Client
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.client.job import Job
     from workbench.config import load_settings
     from workbench.errors import WorkbenchError
+    from workbench.gate.actor import build_risk_gate
     from workbench.jobs.worker import Limits, Worker
 
 __all__ = [
@@ -27,8 +29,10 @@ __all__ = [
     "Worker",
     "__version__",
     "build_fill_model",
+    "build_risk_gate",
     "build_run_config",
     "build_strategy_config",
+    "capture_strategy",
     "connect",
     "load_prices",
     "load_run",
@@ -49,8 +53,10 @@ _HOMES = {
     "WorkbenchError": "errors",
     "Worker": "jobs.worker",
     "build_fill_model": "backtest.configuration",
+    "build_risk_gate": "gate.actor",
     "build_run_config": "backtest.configuration",
     "build_strategy_config": "backtest.sources",
+    "capture_strategy": "backtest.references",
     "connect": "client.connection",
     "load_prices": "backtest.prices",
     "load_run": "backtest.run",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import ConfigError
+from workbench.gate.actor import build_risk_gate
 from workbench.gate.limits import BreachAction, parse_limits
 
 
@@ -54,3 +55,19 @@ def test_without_limits_nothing_is_limited() -> None:
 
     assert limits.find_max_position("BTC.X") is None
     assert not limits.needs_equity
+
+
+def test_risk_gate_is_an_actor_of_the_engine() -> None:
+    gate = build_risk_gate(max_position={"*": "10"}, max_daily_loss="5000", on_breach="CANCEL")
+
+    assert gate.actor_path == "workbench.gate.actor:RiskGate"
+    assert gate.config == {"max_position": {"*": "10"}, "max_daily_loss": "5000", "on_breach": "CANCEL"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"), [({"max_loss": "1"}, "max_loss"), ({"day_start": "?"}, "day_start")]
+)
+def test_risk_gate_with_a_wrong_limit_is_refused(limits: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_risk_gate(**limits)
+    assert caught.value.field == field

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.gate.limits import Limits, parse_limits
@@ -30,58 +31,88 @@ NOON_NS = DAY_NS // 2
 # -- POSITIONS ------------------------------------------------------------------------------------
 
 
+KINDS = ("resting", "market", "reducing")
+
+
 class Account:
     """An account with one instrument and one position, whose orders may fill in any order and by any part."""
 
     def __init__(self, position: int) -> None:
         self.position = position
-        self.orders: list[tuple[bool, bool, int]] = []  # Is a buy, only reduces, unfilled
+        self.orders: list[tuple[bool, str, int]] = []  # Is a buy, its kind, unfilled
 
     def hold(self) -> Holding:
-        def total(*, is_buy: bool, is_reducing: bool) -> Decimal:
-            return D(sum(q for b, r, q in self.orders if b == is_buy and r == is_reducing))
+        def total(kind: str, *, is_buy: bool) -> Decimal:
+            return D(sum(q for b, k, q in self.orders if (b, k) == (is_buy, kind)))
 
         return Holding(
             long=D(max(self.position, 0)),
             short=D(max(-self.position, 0)),
-            buys=total(is_buy=True, is_reducing=False),
-            sells=total(is_buy=False, is_reducing=False),
-            reducing_buys=total(is_buy=True, is_reducing=True),
-            reducing_sells=total(is_buy=False, is_reducing=True),
+            buys=total("resting", is_buy=True),
+            sells=total("resting", is_buy=False),
+            market_buys=total("market", is_buy=True),
+            market_sells=total("market", is_buy=False),
+            reducing_buys=total("reducing", is_buy=True),
+            reducing_sells=total("reducing", is_buy=False),
         )
 
+    def act(self, step: Any, admit: Callable[[Intent, Holding], str | None]) -> None:
+        kind, first, second, third = step
+        if kind == "order":
+            intent = Intent(
+                first, D(third), is_reduce_only=second == "reducing", is_market=second == "market"
+            )
+            if admit(intent, self.hold()) is None:
+                self.orders.append((first, second, third))
+        elif self.orders and kind == "fill":
+            self.fill(first % len(self.orders), second)
+        elif self.orders:
+            self.orders.pop(first % len(self.orders))
+
     def fill(self, number: int, quantity: int) -> None:
-        is_buy, is_reducing, left = self.orders[number]
+        is_buy, kind, left = self.orders[number]
         done = min(quantity, left)
-        if is_reducing:  # A venue fills no more than there is to reduce
+        if kind == "reducing":  # A venue fills no more than there is to reduce
             done = min(done, max(-self.position, 0) if is_buy else max(self.position, 0))
         self.position += done if is_buy else -done
-        self.orders[number] = (is_buy, is_reducing, left - done)
+        self.orders[number] = (is_buy, kind, left - done)
 
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("order"), st.booleans(), st.booleans(), st.integers(1, 12)),
-        st.tuples(st.just("fill"), st.integers(0, 20), st.integers(1, 12), st.none()),
+        st.tuples(st.just("order"), st.booleans(), st.sampled_from(KINDS), st.integers(1, 20)),
+        st.tuples(st.just("fill"), st.integers(0, 20), st.integers(1, 20), st.none()),
         st.tuples(st.just("cancel"), st.integers(0, 20), st.none(), st.none()),
     ),
-    max_size=60,
+    max_size=40,
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(steps=STEPS, most=st.integers(0, 15))
-def test_position_never_passes_its_limit_however_orders_fill(steps: list[Any], most: int) -> None:
-    account = Account(0)
-    for kind, first, second, third in steps:
-        if kind == "order":
-            intent = Intent(is_buy=first, quantity=D(third), is_reduce_only=second)
-            if check_position(D(most), intent, account.hold(), is_netting=True) is None:
-                account.orders.append((first, second, third))
-        elif account.orders and kind == "fill":
-            account.fill(first % len(account.orders), second)
-        elif account.orders:
-            account.orders.pop(first % len(account.orders))
+# Where others came first, and closed what the order was to close.
+RESTING_THEN_CLOSED = [
+    ("order", True, "resting", 20),
+    ("order", True, "reducing", 10),
+    ("fill", 1, 10, None),
+    ("fill", 0, 20, None),
+]
+CLOSED_TWICE_AND_MORE = [
+    ("order", True, "market", 10),
+    ("order", True, "reducing", 10),
+    ("order", True, "market", 5),
+    ("fill", 1, 10, None),
+    ("fill", 0, 10, None),
+    ("fill", 2, 5, None),
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(steps=STEPS, most=st.integers(0, 12), start=st.integers(-12, 12))
+@example(steps=RESTING_THEN_CLOSED, most=10, start=-10)
+@example(steps=CLOSED_TWICE_AND_MORE, most=12, start=-10)
+def test_position_never_passes_its_limit_however_orders_fill(steps: list[Any], most: int, start: int) -> None:
+    account = Account(min(start, most) if start > 0 else max(start, -most))
+    for step in steps:
+        account.act(step, lambda intent, held: check_position(D(most), intent, held, is_netting=True))
         assert abs(account.position) <= most
 
 
@@ -89,18 +120,26 @@ def test_position_never_passes_its_limit_however_orders_fill(steps: list[Any], m
 @given(steps=STEPS, position=st.integers(-15, 15))
 def test_reducing_never_adds_to_a_position_nor_turns_it(steps: list[Any], position: int) -> None:
     account = Account(position)
-    for kind, first, second, third in steps:
+    for step in steps:
         before = account.position
-        if kind == "order":
-            intent = Intent(is_buy=first, quantity=D(third), is_reduce_only=second)
-            if check_state(TradingState.REDUCING, intent, account.hold(), is_netting=True) is None:
-                account.orders.append((first, second, third))
-        elif account.orders and kind == "fill":
-            account.fill(first % len(account.orders), second)
-        elif account.orders:
-            account.orders.pop(first % len(account.orders))
+        account.act(step, lambda intent, held: check_state(TradingState.REDUCING, intent, held))
         assert abs(account.position) <= abs(before)
         assert account.position * before >= 0
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    is_buy=st.booleans(),
+    position=st.integers(-15, 15),
+    quantity=st.integers(1, 20),
+)
+def test_closing_always_passes_where_nothing_else_is_under_way(
+    kind: str, is_buy: bool, position: int, quantity: int
+) -> None:
+    intent = Intent(is_buy, D(quantity), is_reduce_only=kind == "reducing", is_market=kind == "market")
+    closes = position != 0 and (position < 0) == is_buy and quantity <= abs(position)
+    if kind == "reducing" or (kind == "market" and closes):
+        assert check_position(D(0), intent, Account(position).hold(), is_netting=True) is None
 
 
 def test_order_at_the_limit_passes_and_one_unit_more_does_not() -> None:
@@ -114,49 +153,58 @@ def test_order_at_the_limit_passes_and_one_unit_more_does_not() -> None:
 def test_position_above_a_lowered_limit_may_be_reduced_only() -> None:
     holding = Holding(long=D(20))
 
-    assert check_position(D(10), Intent(False, D(20)), holding, is_netting=True) is None
-    assert check_position(D(10), Intent(False, D(30)), holding, is_netting=True) is None, (
-        "10 short is allowed"
-    )
-    assert check_position(D(10), Intent(False, D(31)), holding, is_netting=True) is not None
+    def sell(quantity: int) -> str | None:
+        return check_position(D(10), Intent(False, D(quantity), is_market=True), holding, is_netting=True)
+
+    assert sell(20) is None
+    assert sell(30) is None, "10 short is allowed"
+    assert sell(31) is not None
     assert check_position(D(10), Intent(True, D(1)), holding, is_netting=True) is not None
+
+
+def test_order_that_turns_the_position_keeps_a_second_close_from_making_it_too_large() -> None:
+    turning = Holding(short=D(10), market_buys=D(20))
+
+    reason = check_position(D(10), Intent(True, D(10), is_reduce_only=True), turning, is_netting=True)
+
+    assert reason == "an order under way closes this position: with both it could become 20, above 10"
 
 
 def test_hedging_order_reduces_only_the_position_that_it_names() -> None:
     holding = Holding(long=D(4), short=D(6))
-    unnamed, named = Intent(True, D(6)), Intent(True, D(6), target=D(6))
+    unnamed, named = Intent(True, D(6), is_market=True), Intent(True, D(6), is_market=True, target=D(6))
+    larger = Intent(True, D(8), is_market=True, target=D(6))
 
     assert measure_opening(unnamed, holding, is_netting=False) == 6
     assert measure_opening(named, holding, is_netting=False) == 0
     assert check_position(D(5), unnamed, holding, is_netting=False) is not None
     assert check_position(D(5), named, holding, is_netting=False) is None
-    assert check_position(D(5), Intent(True, D(8), target=D(6)), holding, is_netting=False) is not None
+    assert check_position(D(5), larger, holding, is_netting=False) is not None
 
 
-@pytest.mark.parametrize("is_netting", [True, False])
-def test_reducing_refuses_an_order_larger_than_the_position(is_netting: bool) -> None:
+def test_reducing_refuses_an_order_larger_than_the_position() -> None:
     holding = Holding(long=D(5))
     fits, oversize = (Intent(False, D(q), is_reduce_only=True) for q in (5, 6))
 
-    assert check_state(TradingState.REDUCING, fits, holding, is_netting=is_netting) is None
-    reason = check_state(TradingState.REDUCING, oversize, holding, is_netting=is_netting)
+    assert check_state(TradingState.REDUCING, fits, holding) is None
+    reason = check_state(TradingState.REDUCING, oversize, holding)
     assert reason == "the gate is REDUCING: 6 is more than the position of 5"
-    assert check_state(TradingState.REDUCING, Intent(True, D(1)), holding, is_netting=is_netting) is not None
+    assert check_state(TradingState.REDUCING, Intent(False, D(5)), holding) is not None
 
 
 def test_halted_lets_nothing_pass() -> None:
     intent = Intent(False, D(1), is_reduce_only=True)
 
-    assert check_state(TradingState.HALTED, intent, Holding(long=D(5)), is_netting=True) is not None
+    assert check_state(TradingState.HALTED, intent, Holding(long=D(5))) is not None
 
 
 def test_unknown_equity_takes_no_new_risk_where_a_loss_is_limited() -> None:
-    buy, close = Intent(True, D(1)), Intent(False, D(5))
     holding = Holding(long=D(5))
 
-    reason = check_state(TradingState.ACTIVE, buy, holding, is_netting=True, is_unknown=True)
-    assert reason == "equity is unknown: 1 of 1 would be new risk"
-    assert check_state(TradingState.ACTIVE, close, holding, is_netting=True, is_unknown=True) is None
+    reason = check_state(TradingState.ACTIVE, Intent(True, D(1)), holding, is_unknown=True)
+    assert reason == "equity is unknown: the order is not reduce-only"
+    close = Intent(False, D(5), is_reduce_only=True)
+    assert check_state(TradingState.ACTIVE, close, holding, is_unknown=True) is None
 
 
 @pytest.mark.parametrize(

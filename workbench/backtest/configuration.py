@@ -15,7 +15,7 @@ from nautilus_trader.backtest.config import (
     BacktestVenueConfig,
     ImportableFillModelConfig,
 )
-from nautilus_trader.config import ImportableStrategyConfig
+from nautilus_trader.config import ImportableActorConfig, ImportableStrategyConfig
 from nautilus_trader.model.data import Bar, BarType, QuoteTick, TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import CurrencyPair
@@ -207,6 +207,7 @@ def build_run_config(
     oms_type: str = "NETTING",
     leverage: Decimal | str = "1",
     fill_model: ImportableFillModelConfig | None = None,
+    risk: ImportableActorConfig | None = None,
 ) -> BacktestRunConfig:
     """
     Build the configuration of a backtest on catalog data, with careful and visible defaults.
@@ -233,6 +234,8 @@ def build_run_config(
         The default leverage of a MARGIN account.
     fill_model : ImportableFillModelConfig, optional
         Default: `build_fill_model()`.
+    risk : ImportableActorConfig, optional
+        The limits that every order must pass, from `build_risk_gate`; default: none.
 
     Raises
     ------
@@ -292,7 +295,7 @@ def build_run_config(
         for venue in sorted({i.venue.value for i in instruments})
     ]
     return BacktestRunConfig(
-        engine=BacktestEngineConfig(strategies=strategies),
+        engine=BacktestEngineConfig(strategies=strategies, actors=[] if risk is None else [risk]),
         venues=venues,
         data=data,
         start=start,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.config import ActorConfig
+from nautilus_trader.common.config import ActorConfig, ImportableActorConfig
 from nautilus_trader.system.kernel import NautilusKernel
 
+from workbench.errors import ConfigError
 from workbench.gate.gate import Gate, Valuer
 from workbench.gate.limits import parse_limits
 
-__all__ = ["RiskGate", "RiskGateConfig"]
+__all__ = ["RiskGate", "RiskGateConfig", "build_risk_gate"]
+
+_FIELDS = tuple(inspect.signature(parse_limits).parameters)
 
 
 class RiskGateConfig(ActorConfig, frozen=True):  # type: ignore[call-arg]
@@ -94,3 +100,29 @@ class RiskGate(Actor):
 
     def on_stop(self) -> None:
         """Do nothing: nautilus warns where this is missing."""
+
+
+def build_risk_gate(**limits: Any) -> ImportableActorConfig:
+    """
+    Return a risk gate as an entry of an engine's actors.
+
+    Parameters
+    ----------
+    **limits
+        The fields of `RiskGateConfig`.
+
+    Raises
+    ------
+    ConfigError
+        If a limit is unknown or makes no sense; `field` names it.
+
+    """
+    for name in limits:
+        if name not in _FIELDS:
+            raise ConfigError(
+                f"there is no limit {name!r}", expected=f"one of {', '.join(_FIELDS)}", field=name
+            )
+    parse_limits(**limits)
+    return ImportableActorConfig(
+        actor_path=f"{__name__}:RiskGate", config_path=f"{__name__}:RiskGateConfig", config=limits
+    )

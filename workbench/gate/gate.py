@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -11,7 +11,7 @@ import msgspec
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.messages import ModifyOrder, SubmitOrder, SubmitOrderList
-from nautilus_trader.model.enums import OmsType, OrderSide, OrderStatus, PositionSide
+from nautilus_trader.model.enums import OmsType, OrderSide, OrderStatus, OrderType, PositionSide
 from nautilus_trader.model.events import OrderModifyRejected
 from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId
 from nautilus_trader.model.objects import Price
@@ -281,13 +281,12 @@ class Gate:
             is_buy=is_buy,
             quantity=quantity,
             is_reduce_only=order.is_reduce_only,
+            is_market=order.order_type == OrderType.MARKET,
             target=None if is_netting else self._measure_target(position_id, others, is_buy=is_buy),
         )
         limits = self._limits
         is_unknown = limits.needs_equity and self._state.equity is None
-        reason = check_state(
-            self._state.effective, intent, holding, is_netting=is_netting, is_unknown=is_unknown
-        )
+        reason = check_state(self._state.effective, intent, holding, is_unknown=is_unknown)
         if reason is None:
             most = limits.find_max_position(order.instrument_id.value)
             reason = check_position(most, intent, holding, is_netting=is_netting)
@@ -339,16 +338,18 @@ class Gate:
                 short += position.quantity.as_decimal()
         if is_netting:  # Nautilus keeps one position for each strategy, the venue one for the account
             long, short = max(Decimal(0), long - short), max(Decimal(0), short - long)
-        pending = {(side, kind): Decimal(0) for side in (True, False) for kind in (True, False)}
+        pending: dict[tuple[bool, str], Decimal] = defaultdict(Decimal)
         for other in others:
-            pending[other.side == OrderSide.BUY, other.is_reduce_only] += other.leaves_qty.as_decimal()
+            pending[other.side == OrderSide.BUY, _find_kind(other)] += other.leaves_qty.as_decimal()
         return Holding(
             long=long,
             short=short,
-            buys=pending[True, False],
-            sells=pending[False, False],
-            reducing_buys=pending[True, True],
-            reducing_sells=pending[False, True],
+            buys=pending[True, "resting"],
+            sells=pending[False, "resting"],
+            market_buys=pending[True, "market"],
+            market_sells=pending[False, "market"],
+            reducing_buys=pending[True, "reducing"],
+            reducing_sells=pending[False, "reducing"],
         )
 
     def _measure_target(
@@ -409,3 +410,9 @@ class Gate:
         )
         kept = self.events if order is None else self.denied
         kept.append(GateEvent(ts_ns=self._now_ns(), kind=kind, reason=reason, **names))
+
+
+def _find_kind(order: Order) -> str:
+    if order.is_reduce_only:
+        return "reducing"
+    return "market" if order.order_type == OrderType.MARKET else "resting"

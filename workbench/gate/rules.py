@@ -44,32 +44,60 @@ class Breach(StrEnum):
 
 class Intent(NamedTuple):
     """
-    What an order, or the growth of one, wants.
+    What an order, or a changed one, wants.
 
-    `quantity` is what is not filled yet. `target` is what is held, and not yet asked for by other orders, in the
-    position that the order would reduce; ``None`` where it names none.
+    Attributes
+    ----------
+    is_buy : bool
+        Its side.
+    quantity : Decimal
+        What is not filled yet.
+    is_reduce_only : bool
+        Whether the venue lets it reduce a position only.
+    is_market : bool
+        Whether it fills at once. Another order may rest until the position that it should close is long gone.
+    target : Decimal, optional
+        What is held, and not asked for by other orders, in the position of the other side that the order names;
+        ``None`` where it names none. It counts where a venue keeps several positions.
+
     """
 
     is_buy: bool
     quantity: Decimal
     is_reduce_only: bool = False
+    is_market: bool = False
     target: Decimal | None = None
 
 
 class Holding(NamedTuple):
     """
-    What is held of an instrument and what is under way, all without sign.
+    What is held of an instrument, and what other orders have not filled yet; all without sign.
 
-    `buys` and `sells` are the unfilled quantities of other orders that may open or add; those that only reduce are in
-    `reducing_buys` and `reducing_sells`.
+    Resting orders are in `buys` and `sells`, those that fill at once in `market_buys` and `market_sells`, those that
+    only reduce in `reducing_buys` and `reducing_sells`.
     """
 
     long: Decimal = _NONE
     short: Decimal = _NONE
     buys: Decimal = _NONE
     sells: Decimal = _NONE
+    market_buys: Decimal = _NONE
+    market_sells: Decimal = _NONE
     reducing_buys: Decimal = _NONE
     reducing_sells: Decimal = _NONE
+
+    def turn(self) -> Holding:
+        """Return the same with the sides exchanged."""
+        return Holding(
+            long=self.short,
+            short=self.long,
+            buys=self.sells,
+            sells=self.buys,
+            market_buys=self.market_sells,
+            market_sells=self.market_buys,
+            reducing_buys=self.reducing_sells,
+            reducing_sells=self.reducing_buys,
+        )
 
 
 class GateState(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +190,10 @@ def _find_day(limits: Limits, ts_ns: int) -> str:
 
 def measure_opening(intent: Intent, holding: Holding, *, is_netting: bool) -> Decimal:
     """
-    Return how much of what is wanted may open a position or add to one, if all that is under way is filled first.
+    Return how much of what is wanted may open a position or add to one, whatever else is filled first.
+
+    An order that reduces only opens nothing. One that fills at once reduces what is held on the other side, as far as
+    no other order asks for it; one that rests may fill when there is nothing left to reduce, so all of it counts.
 
     Parameters
     ----------
@@ -176,33 +207,28 @@ def measure_opening(intent: Intent, holding: Holding, *, is_netting: bool) -> De
     """
     if intent.is_reduce_only:
         return _NONE
-    if intent.target is not None:
-        return max(_NONE, intent.quantity - intent.target)
-    if not is_netting:
+    if not intent.is_market:
         return intent.quantity
-    return max(_NONE, intent.quantity - _measure_room(intent, holding))
-
-
-def _measure_room(intent: Intent, holding: Holding) -> Decimal:
-    """Return what is held on the other side and not yet asked for by other orders."""
-    if intent.is_buy:
-        return max(_NONE, holding.short - holding.buys - holding.reducing_buys)
-    return max(_NONE, holding.long - holding.sells - holding.reducing_sells)
+    if not is_netting:
+        return intent.quantity if intent.target is None else max(_NONE, intent.quantity - intent.target)
+    own = holding if intent.is_buy else holding.turn()
+    return max(_NONE, intent.quantity - max(_NONE, own.short - own.reducing_buys - own.market_buys))
 
 
 def check_state(
-    state: TradingState, intent: Intent, holding: Holding, *, is_netting: bool, is_unknown: bool = False
+    state: TradingState, intent: Intent, holding: Holding, *, is_unknown: bool = False
 ) -> str | None:
     """
     Return why the trading state forbids an order, or ``None``.
+
+    REDUCING lets orders pass that only reduce, no larger than the position. Others are new risk even where they would
+    close something: a reducing order may be filled before them.
 
     Parameters
     ----------
     state : TradingState
         What holds.
     intent, holding
-        As in `measure_opening`.
-    is_netting : bool
         As in `measure_opening`.
     is_unknown : bool
         Whether equity is not known though a loss is limited: then nothing new is risked either.
@@ -213,34 +239,38 @@ def check_state(
     if state == TradingState.ACTIVE and not is_unknown:
         return None
     why = "equity is unknown" if state == TradingState.ACTIVE else "the gate is REDUCING"
-    opening = measure_opening(intent, holding, is_netting=is_netting)
-    if opening > 0:
-        return f"{why}: {opening:f} of {intent.quantity:f} would be new risk"
-    held = intent.target if intent.target is not None else _find_other_side(intent, holding)
-    if intent.quantity > held:
-        return f"{why}: {intent.quantity:f} is more than the position of {held:f}"
-    return None
-
-
-def _find_other_side(intent: Intent, holding: Holding) -> Decimal:
-    return holding.short if intent.is_buy else holding.long
+    if not intent.is_reduce_only:
+        return f"{why}: the order is not reduce-only"
+    held = holding.short if intent.is_buy else holding.long
+    return (
+        f"{why}: {intent.quantity:f} is more than the position of {held:f}"
+        if intent.quantity > held
+        else None
+    )
 
 
 def check_position(most: Decimal | None, intent: Intent, holding: Holding, *, is_netting: bool) -> str | None:
     """
     Return why the limit of a position forbids an order, or ``None``.
 
-    Orders that cannot add to a position always pass, above the limit too: they are the way back below it.
+    In whatever order and however far all orders fill, the position stays within the limit. What only reduces passes
+    above the limit too: it is the way back below it. The one exception: while an order that fills at once and turns the
+    position is under way, a second one that closes it would let the first go too far.
     """
     if most is None:
         return None
+    own = holding if intent.is_buy else holding.turn()
+    rest = max(_NONE, own.short - own.reducing_buys) if is_netting else _NONE
+    before = own.long + own.buys + max(_NONE, own.market_buys - rest)
+    if intent.is_reduce_only:
+        left = max(_NONE, own.short - own.reducing_buys - intent.quantity) if is_netting else _NONE
+        after = own.long + own.buys + max(_NONE, own.market_buys - left)
+        if after <= max(most, before):
+            return None
+        return f"an order under way closes this position: with both it could become {after:f}, above {most:f}"
     opening = measure_opening(intent, holding, is_netting=is_netting)
-    if opening <= 0:
-        return None
-    held, pending = (holding.long, holding.buys) if intent.is_buy else (holding.short, holding.sells)
-    other = _find_other_side(intent, holding) if is_netting else _NONE
-    after = held + max(_NONE, pending - other) + opening
-    if after <= most:
+    after = before + opening
+    if opening == 0 or after <= most:
         return None
     side = "long" if intent.is_buy else "short"
     return f"{after:f} {side} would be more than the limit of {most:f}"
