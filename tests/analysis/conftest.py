@@ -11,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from workbench.analysis.equity import build_daily_closes
+
 type Frames = Callable[..., pd.DataFrame]
 
 _MONEY = pa.decimal128(38, 16)
@@ -50,6 +52,8 @@ def make_equity() -> Frames:
 
 
 _FILL: dict[str, Any] = {
+    "ts_event": "2024-01-02 10:00",
+    "position_id": "P-1",
     "instrument_id": "EUR/USD.SIM",
     "strategy_id": "S-001",
     "client_order_id": "O-1",
@@ -89,6 +93,8 @@ def make_fills() -> Frames:
             values = [(_FILL | row)[name] for row in rows]
             if name in _FILL_DECIMALS:
                 columns[name] = _decimals(values)
+            elif name.startswith("ts_"):
+                columns[name] = _times(values)
             else:
                 columns[name] = pa.array(values, pa.bool_() if name == "is_inverse" else pa.string())
         return pa.table(columns).to_pandas()
@@ -97,6 +103,7 @@ def make_fills() -> Frames:
 
 
 _POSITION: dict[str, Any] = {
+    "position_id": "P-1",
     "instrument_id": "EUR/USD.SIM",
     "strategy_id": "S-001",
     "entry": "BUY",
@@ -130,6 +137,32 @@ def make_positions() -> Frames:
             else:
                 columns[name] = pa.array(values, pa.float64() if name == "realized_return" else pa.string())
         return pa.table(columns).to_pandas()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_prices() -> Frames:
+    """Return a builder of prices: ``(time, low, high)`` or ``(time, low, high, volume)`` per bar, which it ends."""
+
+    def make(*rows: tuple[Any, ...], convert: Callable[[Any], Any] = Decimal) -> pd.DataFrame:
+        frame = pd.DataFrame({"ts": pd.DatetimeIndex([row[0] for row in rows], tz="UTC")})
+        for name, place in {"open": 1, "high": 2, "low": 1, "close": 2}.items():
+            frame[name] = [convert(str(row[place])) for row in rows]
+        if rows and len(rows[0]) > 3:
+            frame["volume"] = [convert(str(row[3])) for row in rows]
+        return frame
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def daily_closes(daily_equity: Frames) -> Callable[..., pd.Series]:
+    """Return a builder of daily closes, one per calendar day: the start, then a close for each return."""
+
+    def make(returns: Sequence[float], *, start: float = 1000.0) -> pd.Series:
+        values = start * np.cumprod([1.0, *(1.0 + np.asarray(returns, dtype=float))])
+        return build_daily_closes(daily_equity(*(f"{value:.12f}" for value in values)), periods_per_year=365)
 
     return make
 

@@ -10,17 +10,27 @@ import pytest
 import workbench.analysis
 from workbench.analysis.definitions import DEFINITIONS, Unknown, build_definitions, build_metrics
 from workbench.analysis.display import format_metric
+from workbench.analysis.glossary import READER_DEFINITIONS
 
 UNITS = {"%", "bp", "ratio", "money", "days", "s", "count", "time"}
 
 
 def test_definitions_are_complete_and_json():
-    assert json.loads(json.dumps(build_definitions())) == build_definitions()
+    every = build_definitions(DEFINITIONS)
+    assert list(every) == list(DEFINITIONS)
+    assert json.loads(json.dumps(every)) == every
     for definition in DEFINITIONS.values():
         assert definition.unit in UNITS
         assert definition.label
         assert definition.text.endswith(".")
         assert definition.source
+
+
+def test_definitions_that_a_run_stores_are_not_those_of_its_readers():
+    stored = build_definitions()
+    assert stored["sharpe"]["label"] == "Sharpe ratio"
+    assert not set(stored) & set(READER_DEFINITIONS)
+    assert set(stored) | set(READER_DEFINITIONS) == set(DEFINITIONS)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_find_extremes_any_column_keeps_ends_extremes_and_gaps_of_each_bucket(
     assert rows[0] == 0
     assert rows[-1] == len(y) - 1
     kept = y[rows]
-    bucket_of = np.searchsorted(np.linspace(x[0], x[-1], buckets + 1)[1:-1], x, side="right")
+    bucket_of = np.searchsorted(np.linspace(x[0], x[-1], buckets + 1)[1:-1], x, side="left")
     for bucket in np.unique(bucket_of):
         inside, shown = y[bucket_of == bucket], kept[bucket_of[rows] == bucket]
         if not np.isnan(inside).all():
@@ -38,6 +38,15 @@ def test_find_extremes_many_rows_returns_few_for_several_columns() -> None:
     rows = find_extremes(x, (first, second), 500)
     assert len(rows) <= 4 * 500 + 2
     assert {first.argmax(), first.argmin(), second.argmax(), second.argmin()} <= set(rows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 10**7), min_size=30, max_size=200), st.integers(1, 10))
+def test_find_extremes_rows_bunched_in_time_keeps_the_extremes_of_all(steps: list[int], buckets: int) -> None:
+    # Steps between nothing and hours; the last rows at one time.
+    x = 1.6e12 + np.cumsum(np.array([*(step**2 / 1e7 for step in steps), 0, 0]))
+    y = np.random.default_rng(len(steps)).normal(size=len(x))
+    assert {y.argmin(), y.argmax(), 0, len(x) - 1} <= set(find_extremes(x, (y,), buckets))
 
 
 def test_find_extremes_few_rows_returns_all() -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from workbench.analysis.trades import build_trade_summary, build_trades, measure_trades
+from workbench.analysis.trades import build_trades, measure_trades
 from workbench.errors import InputError
 
 OPEN = {"ts_closed": None, "avg_px_close": None, "realized_pnl": "-2"}
@@ -62,7 +62,6 @@ def test_trades_missing_rate_gives_no_number(make_positions):
         measured["expectancy"].reason
         == "net PnL is unknown for 1 of 2 trades: no rate from JPY to USD at the close"
     )
-    assert build_trade_summary(trades)["net_pnl"].tolist() == [None]
 
 
 def test_trades_own_currency_needs_no_rate(make_positions):
@@ -102,17 +101,12 @@ def test_trades_only_open_positions_have_no_statistics(make_positions):
     trades = build_trades(make_positions(OPEN), currency="USD")
     assert trades["exit_time"].isna().all()
     assert measure_trades(trades)["win_rate"].reason == "no trade was closed"
-    summary = build_trade_summary(trades)
-    assert summary["trades"].tolist() == [0]
-    assert summary["open_positions"].tolist() == [1]
-    assert summary["expectancy"].tolist() == [None]
 
 
 def test_trades_empty_frame(make_positions):
     trades = build_trades(make_positions(), currency="USD")
     assert len(trades) == 0
     assert measure_trades(trades)["trades"] == 0
-    assert len(build_trade_summary(trades, by="side")) == 0
 
 
 def test_trade_statistics_worked_example(make_positions):
@@ -134,22 +128,14 @@ def test_trade_statistics_one_sided_results_have_reasons(make_positions):
     assert losing["average_win"].reason == "no trade won"
 
 
-def test_trade_summary_by_side(make_positions):
-    positions = make_positions(
-        {}, {"entry": "SELL", "realized_pnl": "-40"}, {"entry": "SELL", "realized_pnl": "10"}
-    )
-    summary = build_trade_summary(build_trades(positions, currency="USD"), by="side")
-    assert summary.index.tolist() == ["LONG", "SHORT"]
-    assert summary["trades"].tolist() == [1, 2]
-    assert summary["net_pnl"].tolist() == [100, -30]
-    assert summary["expectancy"].tolist() == [100, -15]
-    assert summary.loc["SHORT", "profit_factor"] == 0.25
-    assert pd.isna(summary.loc["LONG", "profit_factor"])
-
-
-def test_trade_summary_by_something_else_is_refused(make_positions):
-    with pytest.raises(InputError, match="expected instrument_id, side or strategy_id"):
-        build_trade_summary(build_trades(make_positions({}), currency="USD"), by="weekday")
+def test_trades_name_their_position_and_the_rate_of_their_money(make_positions):
+    positions = make_positions({"currency": "JPY", "rate": "0.0067"}, {"rate": None}, {"position_id": "P-2"})
+    trades = build_trades(positions, currency="USD")
+    assert trades["position_id"].tolist() == ["P-1", "P-1", "P-2"]
+    assert trades["settlement_currency"].tolist() == ["JPY", "USD", "USD"]
+    assert trades["rate"].tolist() == [Decimal("0.0067"), 1, 1]
+    without = build_trades(positions.drop(columns="position_id"), currency="USD")
+    assert without["position_id"].tolist() == [None] * 3
 
 
 def test_trades_bad_frames_are_refused(make_positions):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TypedDict
@@ -11,6 +11,7 @@ from typing import TypedDict
 import msgspec
 
 from workbench.analysis.columns import round_money
+from workbench.analysis.glossary import READER_DEFINITIONS, Definition
 
 __all__ = [
     "DEFINITIONS",
@@ -47,33 +48,10 @@ class Unknown(msgspec.Struct, frozen=True):
 type Outcome = Decimal | float | int | str | Unknown
 
 
-class Definition(msgspec.Struct, frozen=True):
-    """
-    How a metric is defined.
-
-    Attributes
-    ----------
-    label : str
-        What to call it on a screen.
-    unit : str
-        ``%`` and ``bp`` (a fraction), ``ratio``, ``money`` (the reporting currency), ``days``, ``s``,
-        ``count`` or ``time``.
-    text : str
-        The definition.
-    source : str
-        Where the formula comes from.
-
-    """
-
-    label: str
-    unit: str
-    text: str
-    source: str = "bookkeeping identity"
-
-
 _CLOSES = "Daily closes of marked-to-market equity (UTC days)"
 
-DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
+# What a run stores in its metrics.json.
+_STORED: Mapping[str, Definition] = MappingProxyType(
     {
         # The run
         "start": Definition("Start", "time", "Time of the first equity sample (UTC)."),
@@ -237,13 +215,25 @@ DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
     }
 )
 
+DEFINITIONS: Mapping[str, Definition] = MappingProxyType({**_STORED, **READER_DEFINITIONS})
+
 # What a run is judged by at first sight, in this order.
 HEADLINE = ("total_return", "max_drawdown", "sharpe", "trades", "win_rate", "profit_factor")
 
 
-def build_definitions() -> dict[str, dict[str, str]]:
-    """Return every definition as plain JSON: name to label, unit, text and source."""
-    return {name: msgspec.to_builtins(definition) for name, definition in DEFINITIONS.items()}
+def build_definitions(names: Iterable[str] | None = None) -> dict[str, dict[str, str]]:
+    """
+    Return definitions as plain JSON: name to label, unit, text and source.
+
+    Parameters
+    ----------
+    names : Iterable[str], optional
+        Names in `DEFINITIONS`, such as `DEFINITIONS` itself for all; default: those that a run stores beside
+        its metrics.
+
+    """
+    chosen = _STORED if names is None else names
+    return {name: msgspec.to_builtins(DEFINITIONS[name]) for name in chosen}
 
 
 def build_metrics(outcomes: Mapping[str, Outcome], *, currency: str) -> dict[str, Metric]:

@@ -21,9 +21,10 @@ def find_extremes(
     """
     Return the rows that matter on a screen of `buckets` pixel columns.
 
-    Each bucket is an equal part of the range of `x`. For every column the row of its smallest and of its largest
-    value in a bucket is kept, so that a line through the kept rows covers the same pixels as the whole line. The first
-    and the last row are kept, and one missing value per bucket, so that a gap stays a gap.
+    Each bucket is an equal part of the range of `x`, without its left edge. For every column the row of its smallest
+    and of its largest value in a bucket is kept (tsdownsample's ``MinMax``), so that a line through the kept rows
+    covers the same pixels as the whole line. The first and the last row are kept, and one missing value per bucket, so
+    that a gap stays a gap.
 
     Parameters
     ----------
@@ -54,25 +55,29 @@ def find_extremes(
         )
     if n <= 2 * buckets * max(len(columns), 1):
         return np.arange(n)
+    # The rows at the last `x` once more: the right edge of the last bucket, as computed, may lie a rounding below it.
+    tail = int(np.searchsorted(x, x[-1] - 4 * np.spacing(abs(x[-1]))))
     edges = np.linspace(x[0], x[-1], buckets + 1)[1:-1]
-    bucket = np.searchsorted(edges, x, side="right")
     kept = [np.array([0, n - 1])]
     for column in columns:
-        present = np.flatnonzero(~np.isnan(column))
-        kept.append(_pick_ends(bucket, column, present))
+        kept.append(_pick_ends(x, column, buckets))
+        kept.append(tail + _pick_ends(x[tail:], column[tail:], 1))
         missing = np.flatnonzero(np.isnan(column))
-        kept.append(missing[np.unique(bucket[missing], return_index=True)[1]])
+        if len(missing):
+            bucket = np.searchsorted(edges, x[missing])
+            kept.append(missing[np.unique(bucket, return_index=True)[1]])
     return np.unique(np.concatenate(kept))
 
 
-def _pick_ends(
-    bucket: NDArray[np.intp], column: NDArray[np.float64], rows: NDArray[np.intp]
-) -> NDArray[np.intp]:
-    """Return the rows of the smallest and the largest value of each bucket, among `rows`."""
-    if len(rows) == 0:
-        return rows
-    order = rows[np.lexsort((column[rows], bucket[rows]))]
-    change = np.flatnonzero(np.diff(bucket[order]))
-    first = np.concatenate(([0], change + 1))
-    last = np.concatenate((change, [len(order) - 1]))
-    return np.concatenate((order[first], order[last]))
+def _pick_ends(x: NDArray[np.float64], column: NDArray[np.float64], buckets: int) -> NDArray[np.intp]:
+    """Return the rows of the smallest and the largest value of each bucket."""
+    from tsdownsample import MinMaxDownsampler
+
+    if len(x) <= 2 * buckets:
+        return np.arange(len(x))
+    if buckets == 1 or x[0] == x[-1]:  # it makes no fewer than two buckets, of a range that is not empty
+        known = ~np.isnan(column)
+        low, high = np.where(known, column, np.inf), np.where(known, column, -np.inf)
+        return np.array([low.argmin(), high.argmax()])
+    dense = np.ascontiguousarray(x), np.ascontiguousarray(column)
+    return np.asarray(MinMaxDownsampler().downsample(*dense, n_out=2 * buckets), dtype=np.intp)

@@ -15,7 +15,7 @@ from workbench.analysis.definitions import Outcome, Unknown
 from workbench.analysis.drawdown import build_drawdown, build_drawdown_table
 from workbench.analysis.equity import build_daily_returns, describe_unknown
 
-__all__ = ["measure_drawdowns", "measure_returns", "measure_total"]
+__all__ = ["describe_problem", "measure_drawdowns", "measure_returns", "measure_total"]
 
 _DAY_SECS = 86_400.0
 # Below this share of the largest return, a spread of returns is rounding noise, not variance.
@@ -64,7 +64,7 @@ def measure_returns(closes: pd.Series, *, periods_per_year: int) -> dict[str, Ou
     """
     names = ("annualised_return", "annualised_volatility", "sharpe", "sortino", "best_day", "worst_day")
     returns = build_daily_returns(closes).to_numpy(dtype=np.float64)
-    problem = _find_problem(closes, len(returns))
+    problem = describe_problem(closes)
     outcomes: dict[str, Outcome] = {
         "periods_per_year": periods_per_year,
         "days": len(returns),
@@ -80,9 +80,21 @@ def measure_returns(closes: pd.Series, *, periods_per_year: int) -> dict[str, Ou
     return outcomes | _measure_ratios(returns, math.sqrt(periods_per_year))
 
 
-def _find_problem(closes: pd.Series, days: int) -> str | None:
-    if days < 2:
-        return f"the run has {days} daily return{'' if days == 1 else 's'}; at least 2 are needed"
+def describe_problem(closes: pd.Series, *, least_days: int = 2) -> str | None:
+    """
+    Return why daily returns give no figures, in one clause, or ``None`` if they do.
+
+    Parameters
+    ----------
+    closes : pd.Series
+        The result of `build_daily_closes`.
+    least_days : int, default 2
+        The fewest daily returns that are needed.
+
+    """
+    days = max(len(closes) - 1, 0)
+    if days < least_days:
+        return f"the run has {days} daily return{'' if days == 1 else 's'}; at least {least_days} are needed"
     if (unknown := describe_unknown(closes)) is not None:
         return unknown
     if closes.iloc[0] <= 0:

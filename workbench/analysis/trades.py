@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from workbench.analysis.columns import (
 from workbench.analysis.definitions import Outcome, Unknown
 from workbench.errors import InputError
 
-__all__ = ["build_trade_summary", "build_trades", "measure_trades"]
+__all__ = ["build_trades", "measure_trades"]
 
 _COLUMNS = (
     *("instrument_id", "strategy_id", "entry", "peak_qty", "avg_px_open", "avg_px_close"),
@@ -48,8 +47,9 @@ def build_trades(positions: pd.DataFrame, *, currency: str) -> pd.DataFrame:
         LONG or SHORT, ``quantity`` (the largest held), ``entry_price``, ``exit_price`` (averages), ``held``
         (`Timedelta`), ``net_pnl`` and ``fees`` in the reporting currency, ``return`` (float64, nautilus's
         own: exit against entry price, before fees), ``currency``, ``is_open``, ``unknown`` (why ``net_pnl``
-        is null, else null). Quantities, prices and money are `Decimal` or ``None``. Money converts at the
-        close's rate, and an open trade has no net PnL yet.
+        is null, else null), ``position_id`` (null where the frame has none), ``settlement_currency``, ``rate``
+        (settlement to reporting currency at the close, or at the end while open). Quantities, prices and money
+        are `Decimal` or ``None``. Money converts at the close's rate, and an open trade has no net PnL yet.
 
     Raises
     ------
@@ -62,13 +62,18 @@ def build_trades(positions: pd.DataFrame, *, currency: str) -> pd.DataFrame:
     exits = read_times(positions, "ts_closed")
     missing = np.iinfo(np.int64).min
     is_open = exits == missing
+    settlements = read_text(positions, "currency")
+    rates = [
+        Decimal(1) if settlement == currency else rate
+        for settlement, rate in zip(settlements, read_decimals(positions, "rate"), strict=True)
+    ]
     money = [
         _measure_money(_Money(*row), currency)
         for row in zip(
             is_open.tolist(),
             read_decimals(positions, "realized_pnl"),
-            read_text(positions, "currency"),
-            read_decimals(positions, "rate"),
+            settlements,
+            rates,
             read_decimals(positions, "commissions"),
             read_text(positions, "commissions_currency"),
             strict=True,
@@ -82,8 +87,11 @@ def build_trades(positions: pd.DataFrame, *, currency: str) -> pd.DataFrame:
         "exit_price": read_decimals(positions, "avg_px_close"),
         "net_pnl": [row[0] for row in money],
         "fees": [row[1] for row in money],
+        "rate": rates,
     }
     columns = {name: pd.Series(values, dtype=object) for name, values in exact.items()}
+    has_ids = "position_id" in positions.columns
+    ids = read_text(positions, "position_id") if has_ids else [None] * len(positions)
     trades = pd.DataFrame(
         {
             "entry_time": entry_time,
@@ -101,6 +109,9 @@ def build_trades(positions: pd.DataFrame, *, currency: str) -> pd.DataFrame:
             "currency": pd.Series([currency] * len(positions), dtype=object),
             "is_open": is_open,
             "unknown": pd.Series([row[2] for row in money], dtype=object),
+            "position_id": pd.Series(ids, dtype=object),
+            "settlement_currency": pd.Series(settlements, dtype=object),
+            "rate": columns["rate"],
         }
     )
     return trades.sort_values(["entry_time", "instrument_id"], kind="stable", ignore_index=True)
@@ -125,7 +136,7 @@ class _Money(NamedTuple):
 
 def _measure_money(trade: _Money, currency: str) -> tuple[Decimal | None, Decimal | None, str | None]:
     """Return net PnL and fees in the reporting currency, and why the net PnL is unknown."""
-    rate = Decimal(1) if trade.settlement == currency else trade.rate
+    rate = trade.rate
     is_own = trade.commissions_currency == trade.settlement
     fee_rate = rate if is_own else Decimal(1) if trade.commissions_currency == currency else None
     fees = _convert(trade.commissions, fee_rate)
@@ -198,64 +209,3 @@ def _find_reason(closed: pd.DataFrame) -> Unknown:
     if len(reasons) == 0:
         return Unknown("")
     return Unknown(f"net PnL is unknown for {len(reasons)} of {len(closed)} trades: {reasons.iloc[0]}")
-
-
-def build_trade_summary(trades: pd.DataFrame, *, by: str = "instrument_id") -> pd.DataFrame:
-    """
-    Return the trade statistics per side, instrument or strategy.
-
-    Parameters
-    ----------
-    trades : pd.DataFrame
-        The result of `build_trades`.
-    by : str, default 'instrument_id'
-        ``instrument_id``, ``side`` or ``strategy_id``.
-
-    Returns
-    -------
-    pd.DataFrame
-        Index `by`, sorted; ``trades``, ``open_positions``, ``win_rate``, ``profit_factor`` (float64, NaN
-        where undefined), ``net_pnl``, ``fees``, ``expectancy``, ``best_trade``, ``worst_trade`` (`Decimal`,
-        ``None`` where unknown), ``average_holding_time`` (seconds, float64). Closed trades only, but for
-        ``open_positions``.
-
-    Raises
-    ------
-    InputError
-        If `by` is none of the three.
-
-    """
-    if by not in ("instrument_id", "side", "strategy_id"):
-        raise InputError(f"by is {by!r}", expected="instrument_id, side or strategy_id")
-    floats = ("win_rate", "profit_factor", "average_holding_time")
-    money = ("net_pnl", "fees", "expectancy", "best_trade", "worst_trade")
-    groups = [(str(name), group) for name, group in trades.groupby(by, sort=True)]
-    rows: list[dict[str, Outcome | None]] = []
-    for _, group in groups:
-        closed = group[~group["is_open"].astype(bool)]
-        measured = measure_trades(group)
-        row: dict[str, Outcome | None] = dict(measured)
-        row |= {"net_pnl": _sum(closed["net_pnl"]), "fees": _sum(closed["fees"])}
-        rows.append({name: None if isinstance(value, Unknown) else value for name, value in row.items()})
-    columns: dict[str, pd.Series] = {
-        name: pd.Series([row[name] for row in rows], dtype="int64") for name in ("trades", "open_positions")
-    }
-    columns |= {name: pd.Series([row[name] for row in rows], dtype="float64") for name in floats}
-    columns |= {name: pd.Series([_round(row[name]) for row in rows], dtype=object) for name in money}
-    order = ["trades", "open_positions", "win_rate", "profit_factor", *money, "average_holding_time"]
-    summary = pd.DataFrame(columns)[order]
-    summary.index = pd.Index([name for name, _ in groups], name=by, dtype=object)
-    return summary
-
-
-def _sum(values: Iterable[Decimal | None]) -> Decimal | None:
-    total = Decimal(0)
-    for value in values:
-        if value is None:
-            return None
-        total = MONEY.add(total, value)
-    return total
-
-
-def _round(value: Outcome | None) -> Decimal | None:
-    return round_money(value) if isinstance(value, Decimal) else None
