@@ -32,6 +32,7 @@ __all__ = [
     "check_file",
     "find_files",
     "list_datasets",
+    "scan_dataset",
     "show_dataset",
 ]
 
@@ -171,12 +172,33 @@ def show_dataset(catalog: Path, identifier: str, data_type: DataType | None = No
             expected=f"one of {names}" if names else "an imported dataset",
             advice="choose with --type" if found else "list them with workbench data ls",
         )
-    directory = dataset_directory(catalog, found[0].data_type, identifier)
-    summary, files = _scan(catalog, found[0].data_type, directory)
+    summary, files = scan_dataset(
+        catalog, found[0].data_type, dataset_directory(catalog, found[0].data_type, identifier).name
+    )
     instrument = load_instrument(catalog, _instrument_of(summary))
     return DatasetDetail(
         summary=summary, files=files, instrument={} if instrument is None else describe_instrument(instrument)
     )
+
+
+def scan_dataset(
+    catalog: Path, data_type: DataType, name: str
+) -> tuple[DatasetSummary, tuple[FileSummary, ...]]:
+    """
+    Return the dataset in the directory `name`, as nautilus names it, and its sound files.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such directory, or nothing in it.
+
+    """
+    directory = catalog / "data" / DIRECTORIES[data_type] / name
+    if not any(directory.glob("*.parquet")):
+        raise NotFoundError(
+            f"the catalog {catalog.name} has no {data_type} in {name!r}", advice="list its datasets"
+        )
+    return _scan(catalog, data_type, directory)
 
 
 def find_files(
