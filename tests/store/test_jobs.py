@@ -52,7 +52,8 @@ def test_job_any_change_is_stored(store: Store, job: JobRecord, change: JobRecor
 
     whole = msgspec.structs.replace(change, id=job.id)
     assert updated == expect_stored(whole, updated.seq) == store.get_job(job.id)
-    assert len(store.find_events(0)) == (1 if change.state is PENDING else 2)
+    is_told = change.state is not PENDING or updated.reason != store.find_events(0)[0].job.reason
+    assert len(store.find_events(0)) == 1 + is_told
 
 
 def test_job_with_a_known_id_is_refused_and_numbers_go_on(store: Store) -> None:
@@ -113,16 +114,18 @@ def test_field_that_does_not_change_is_refused(store: Store, name: str) -> None:
         store.update_job("a", **{name: "x"})
 
 
-def test_change_of_state_gets_a_number_and_other_changes_do_not(store: Store) -> None:
+def test_change_of_state_or_reason_gets_a_number_and_other_changes_do_not(store: Store) -> None:
     store.add_job(build_job("a"))
 
-    assert store.update_job("a", reason="waits").seq == 1
-    assert store.update_job("a", state=PENDING).seq == 1
-    assert store.update_job("a", state=RUNNING, reason="").seq == 2
-    assert store.update_job("a").seq == 2
+    assert store.update_job("a", reason="waits").seq == 2
+    assert store.update_job("a", reason="waits", predicted_rss_bytes=5).seq == 2
+    assert store.update_job("a", state=PENDING).seq == 2
+    assert store.update_job("a", state=RUNNING, reason="").seq == 3
+    assert store.update_job("a").seq == 3
     assert [(e.seq, e.job.state, e.job.reason) for e in store.find_events(0)] == [
         (1, PENDING, ""),
-        (2, RUNNING, ""),
+        (2, PENDING, "waits"),
+        (3, RUNNING, ""),
     ]
 
 

@@ -41,6 +41,7 @@ _queries = st.builds(
     parent_id=st.just("") | _keys,
     lineage=st.just("") | _keys,
     dataset=st.just("") | _keys,
+    is_top_level=st.booleans(),
     text=st.just("") | _words | st.sampled_from(["JOB-1", "A\nB", "-"]),
     sort=st.tuples(st.sampled_from(["", "-"]), st.sampled_from(SORTS)).map("".join),
     limit=st.integers(1, 6),
@@ -60,6 +61,7 @@ def _is_wanted(job: JobRecord, query: JobQuery) -> bool:
             not (value := getattr(query, name)) or getattr(job, name) == value.replace("\0", "\ufffd")
             for name in exact
         )
+        and not (query.is_top_level and job.parent_id is not None)
         and (_fold(query.text) in _fold(job.id) or _fold(query.text) in _fold(job.name))
     )
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 
-from workbench.errors import ExistsError, InputError, NotFoundError
+from workbench.errors import ConflictError, ExistsError, InputError, NotFoundError
 from workbench.roles import Role
 from workbench.store import Store
 
@@ -72,8 +76,48 @@ def test_token_finds_its_user_until_it_is_revoked(store: Store) -> None:
         store.revoke_token("ann", token.id)
 
 
+@pytest.mark.parametrize("change", [{"role": Role.TRADER}, {"is_active": False}])
+def test_last_active_admin_stays_one(store: Store, change: dict[str, Any]) -> None:
+    for name, role in (("ann", Role.ADMIN), ("bob", Role.ADMIN), ("carl", Role.VIEWER)):
+        store.add_user(name, role)
+    assert store.update_user("bob", **change)  # There is another
+
+    with pytest.raises(ConflictError, match="'ann' is the last active admin") as caught:
+        store.update_user("ann", **change)
+
+    assert caught.value.advice
+    assert store.get_user("ann") == store.update_user("ann", role=Role.ADMIN, is_active=True)
+    assert store.update_user("carl", is_active=False).is_active is False
+    store.update_user("bob", role=Role.ADMIN, is_active=True)
+    assert store.update_user("ann", **change) == store.get_user("ann")
+
+
+def test_two_admins_who_bar_each_other_leave_one(url: str) -> None:
+    # Two stores, as in two processes: only the database itself can tell them apart.
+    stores, names = [Store.open(url), Store.open(url)], ["ann", "bob"]
+    for name in names:
+        stores[0].add_user(name, Role.ADMIN)
+    started = threading.Barrier(2, timeout=30)
+
+    def bar(number: int) -> str:
+        started.wait()
+        try:
+            stores[number].update_user(names[number], is_active=False)
+        except ConflictError:
+            return "refused"
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(10):
+            assert sorted(pool.map(bar, range(2))) == ["done", "refused"]
+            for name in names:
+                stores[0].update_user(name, is_active=True)
+    for store in stores:
+        store.close()
+
+
 def test_token_of_an_inactive_user_finds_nobody(store: Store) -> None:
-    store.add_user("ann", Role.ADMIN)
+    store.add_user("ann", Role.VIEWER)
     store.add_token("ann", token_hash="h")
     store.update_user("ann", is_active=False)
 

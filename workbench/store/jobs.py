@@ -26,9 +26,9 @@ class JobRecords:
     """
     The jobs.
 
-    Each change of a job's state is an event, written in the same transaction. The record of a finished job
-    never changes. What is returned is what was stored: in texts NUL and lone surrogates are U+FFFD (within
-    `spec`, `point` and `failure` NUL stays), and a headline has finite numbers only.
+    Each change of a job's state, and of the reason why it waits, is an event, written in the same transaction.
+    The record of a finished job never changes. What is returned is what was stored: in texts NUL and lone
+    surrogates are U+FFFD (within `spec`, `point` and `failure` NUL stays), and a headline has finite numbers only.
     """
 
     _database: Database
@@ -91,7 +91,7 @@ class JobRecords:
         if "name" in values:
             values["search"] = _build_search(job_id, values["name"])
         with self._database.write() as connection:
-            present = _find_state(connection, job_id)
+            present, reason = _find_state(connection, job_id)
             if present is None:
                 raise NotFoundError(f"there is no job {job_id!r}", advice="`workbench jobs ls` lists them")
             if expected is not None and present is not expected:
@@ -100,7 +100,8 @@ class JobRecords:
                 raise ConflictError(
                     f"the job {job_id!r} is {present}", expected="a job that has not finished"
                 )
-            return _update(connection, job_id, values, has_event=values.get("state", present) != present)
+            has_event = values.get("state", present) != present or values.get("reason", reason) != reason
+            return _update(connection, job_id, values, has_event=has_event)
 
     def put_finished(self, job: JobRecord) -> JobRecord:
         """
@@ -118,7 +119,7 @@ class JobRecords:
             raise InputError(f"the job {job.id!r} is {job.state}", expected="a finished job", field="state")
         values = _encode_job(job)
         with self._database.write() as connection:
-            present = _find_state(connection, job.id)
+            present, _ = _find_state(connection, job.id)
             if present is None:
                 return _insert(connection, values)
             if present.is_finished:
@@ -162,11 +163,12 @@ def _read(connection: sa.Connection, job_id: str) -> JobRecord:
     return decode(FIELDS, row)
 
 
-def _find_state(connection: sa.Connection, job_id: str) -> JobState | None:
+def _find_state(connection: sa.Connection, job_id: str) -> tuple[JobState | None, str]:
+    """Return the state, and why it waits; no state where there is no such job."""
     # On PostgreSQL the row stays as it is until this transaction ends; on SQLite nobody else writes anyway.
-    statement = sa.select(JOBS.c.state).where(JOBS.c.id == job_id).with_for_update()
-    state = connection.execute(statement).scalar_one_or_none()
-    return None if state is None else JobState(state)
+    statement = sa.select(JOBS.c.state, JOBS.c.reason).where(JOBS.c.id == job_id).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return (None, "") if row is None else (JobState(row.state), row.reason)
 
 
 def _insert(connection: sa.Connection, values: dict[str, Any]) -> JobRecord:

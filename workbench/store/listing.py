@@ -63,6 +63,8 @@ def _build_conditions(query: JobQuery) -> list[sa.ColumnElement[bool]]:
     conditions = [JOBS.c[name] == value for name in _EXACT if (value := getattr(query, name))]
     if query.states:
         conditions.append(JOBS.c.state.in_([state.value for state in query.states]))
+    if query.is_top_level:
+        conditions.append(JOBS.c.parent_id.is_(None))
     if query.text:
         conditions.append(JOBS.c.search.contains(fold(query.text), autoescape=True))
     return conditions

@@ -48,6 +48,8 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
         Jobs in one of these states.
     kind, owner, parent_id, lineage, dataset : str
         Jobs with exactly this value.
+    is_top_level : bool
+        Jobs that belong to no sweep.
     text : str
         Jobs that have this in their id or name, whatever the case.
     sort : str
@@ -69,6 +71,7 @@ class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str = ""
     lineage: str = ""
     dataset: str = ""
+    is_top_level: bool = False
     text: str = ""
     sort: str = "-created_at"
     limit: int = 50

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from workbench.errors import ExistsError, InputError, NotFoundError, StoreError
+from workbench.errors import ConflictError, ExistsError, InputError, NotFoundError, StoreError
 from workbench.records import TokenRecord, UserRecord
 from workbench.roles import Role
 from workbench.stamps import utc_now
@@ -67,12 +67,16 @@ class UserRecords:
         ------
         NotFoundError
             If there is no such user.
+        ConflictError
+            If no active admin would be left.
 
         """
         given = {"role": None if role is None else Role(role).value, "is_active": is_active}
         values = {key: value for key, value in given.items() if value is not None}
         if values:
             with self._database.write() as connection:
+                if role not in (None, Role.ADMIN) or is_active is False:
+                    _check_admins(connection, name)
                 connection.execute(sa.update(USERS).where(USERS.c.name == name).values(**values))
         return self.get_user(name)
 
@@ -196,6 +200,20 @@ class UserRecords:
             with suppress(StoreError), self._database.write() as connection:
                 connection.execute(sa.update(TOKENS).where(TOKENS.c.id == row.id).values(last_used_at=now))
         return _build_user(row)
+
+
+def _check_admins(connection: sa.Connection, name: str) -> None:
+    """Refuse to take the last one away who can give anybody a role."""
+    statement = (
+        sa.select(USERS.c.name)
+        .where(USERS.c.role == Role.ADMIN.value, USERS.c.is_active.is_(True))
+        .order_by(USERS.c.name)
+        .with_for_update()  # On PostgreSQL two admins might bar each other at the same time
+    )
+    if connection.execute(statement).scalars().all() == [name]:
+        raise ConflictError(
+            f"{name!r} is the last active admin", advice="make somebody else an admin first", field="name"
+        )
 
 
 def _get_user(connection: sa.Connection, name: str) -> UserRecord:
