@@ -253,7 +253,15 @@ def walk(spec: Spec, control: Control) -> Spec:
             )
             control.report(Progress(state=JobState.PAUSED, events=step))
             control.wait_while_paused()
-        control.report(Progress(events=step, fraction=step / spec["steps"]))
+        control.report(
+            Progress(
+                events=step,
+                fraction=step / spec["steps"],
+                simulated_ts_ns=step,
+                equity=f"{step}.00",
+                currency="USD",
+            )
+        )
         waiting.wait(spec.get("step_secs", 0.002))
     state = JobState.COMPLETED
     if control.is_cancelled:

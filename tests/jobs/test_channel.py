@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkerError
-from workbench.jobs.channel import Cancel, Channel, Finished, Message, Pause, Recycle, Resume, Run, Tick
+from workbench.jobs.channel import (
+    Cancel,
+    Channel,
+    Finished,
+    Heard,
+    Message,
+    Pause,
+    Recycle,
+    Resume,
+    Run,
+    Tick,
+)
 from workbench.records import Failure, Progress
 from workbench.states import JobState
 
@@ -27,6 +38,7 @@ _messages: st.SearchStrategy[Message] = st.one_of(
     st.just(Pause()),
     st.just(Resume()),
     st.just(Cancel()),
+    st.just(Heard()),
     st.builds(Tick, st.builds(Progress, stage=_text, events=st.integers(0, 2**60))),
     st.builds(Finished, st.sampled_from(JobState), _spec, st.none() | _failure),
     st.builds(Recycle, _text),

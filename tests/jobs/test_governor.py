@@ -29,6 +29,16 @@ def test_predict_with_a_past_takes_the_hungriest_of_about_this_size() -> None:
     assert expected.basis == "2 past runs of about 1,100 data points"
 
 
+def test_predict_of_another_size_takes_the_pace_of_what_was_not_small() -> None:
+    history = [Past(100, 400, 5.0), Past(50_000, 900, 5.0), Past(100_000, 900, 20.0), Past(40_000, 900, 1.0)]
+
+    expected = predict(10_000_000, history)
+
+    assert expected.rss_bytes == predict(10_000_000, []).rss_bytes
+    assert expected.elapsed_secs == 1.0 + 10_000_000 * 5.0 / 50_000
+    assert expected.basis.endswith("no run of this size yet; the time at the pace of 3 past runs")
+
+
 @given(st.integers(0, 10**8), _PASTS)
 def test_predict_any_past_gives_a_usable_number(rows: int, history: list[Past]) -> None:
     expected = predict(rows, history)

@@ -499,18 +499,19 @@ def test_steering_at_random_while_the_store_fails_keeps_every_promise(tmp_path: 
         assert service.describe_resources()["reserved_bytes"] == 0
         assert service._scheduler._owed == {}
         jobs = {j.id: j for j in service.list_jobs(JobQuery(limit=1000)).items}
-        states: dict[str, list[str]] = {i: [] for i in jobs}
+        states: dict[str, list[tuple[str, str]]] = {i: [] for i in jobs}
         seqs = [m["seq"] for m in told if m["type"] == "job"]
         assert seqs == list(range(seqs[0], seqs[0] + len(seqs))), "every change is told once, in order"
         for message in told:
             if message["type"] == "job":
-                states[message["job"]["id"]].append(message["job"]["state"])
+                states[message["job"]["id"]].append((message["job"]["state"], message["job"]["reason"]))
         assert set(ids) == set(jobs)
         for job in jobs.values():
             assert job.state.is_finished
-            assert states[job.id][0] == S.PENDING
+            assert states[job.id][0] == (S.PENDING, "")
             for before, after in itertools.pairwise(states[job.id]):
-                assert (before, after) in MOVES
-            assert states[job.id][-1] == job.state
+                is_new_reason = before[0] == after[0] and before[1] != after[1]
+                assert is_new_reason or (before[0], after[0]) in MOVES
+            assert states[job.id][-1] == (job.state, "")
             assert JobDirectory(tmp_path / "runs" / job.id).read_manifest().state == job.state
         subscription.close()

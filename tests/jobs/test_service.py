@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from workbench.errors import ConflictError, InputError, NotFoundError
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.orphans import find_orphans
 from workbench.jobs.service import JobService
-from workbench.records import JobRecord
+from workbench.records import EquityTrace, JobRecord
 from workbench.states import JobState
 from workbench.store.query import JobQuery
 
@@ -71,6 +72,54 @@ def test_submit_wrong_wish_names_the_field_and_makes_nothing(service: JobService
     assert (caught.value.code, caught.value.field) == ("config_invalid", "steps")
     assert caught.value.expected == "a number"
     assert (set(service._root.iterdir()) if service._root.exists() else set()) == before
+
+
+def test_people_do_not_wait_behind_what_a_sweep_asks(service: JobService, tmp_path: Path) -> None:
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    spec = {"mine": str(begun), "other": str(over)}
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(service.examine, "job_tasks:meet", spec, timeout_secs=60)
+        wait_until(begun.exists)
+        pids = {p.pid for p in psutil.Process().children()}
+
+        assert service.preview("walk", {"steps": 1})["steps"] == 1
+        assert wait_for(service, submit(service, steps=1).id).state == S.COMPLETED
+        by_machine = service.submit("walk", {"steps": 1}, owner="ann", is_by_machine=True)
+        assert wait_for(service, by_machine.id).state == S.COMPLETED
+        assert not answer.done()
+        over.touch()
+        assert answer.result(60) == {}
+
+    wait_until(lambda: not pids <= {p.pid for p in psutil.Process().children()})  # Its child ends with it
+
+
+def test_what_a_sweep_submits_does_not_wait_behind_people(service: JobService, tmp_path: Path) -> None:
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    spec = {"mine": str(begun), "other": str(over)}
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(service.ask, "job_tasks:meet", spec)
+        wait_until(begun.exists)
+
+        job = service.submit("walk", {"steps": 1}, owner="ann", is_by_machine=True)
+
+        assert not answer.done()
+        over.touch()
+        assert answer.result(60) == {}
+    assert wait_for(service, job.id).state == S.COMPLETED
+
+
+def test_trace_tells_the_equity_of_a_job_at_work_alone(service: JobService) -> None:
+    job, ended = submit(service, **LONG), wait_for(service, submit(service, steps=1).id)
+    wait_until(lambda: len(service.find_trace(job.id).points) > 2)
+
+    trace = service.find_trace(job.id)
+
+    assert trace.currency == "USD"
+    assert all(equity == f"{ts_ns}.00" for ts_ns, equity in trace.points)
+    assert trace.points == sorted(set(trace.points), key=lambda p: p[0])
+    assert service.find_trace(ended.id) == EquityTrace()
+    with pytest.raises(NotFoundError):
+        service.find_trace("no-such-job")
 
 
 def test_submit_wish_that_kills_the_one_who_reads_it_costs_only_itself(service: JobService) -> None:
@@ -232,6 +281,8 @@ def test_job_whose_child_is_killed_is_interrupted(service: JobService) -> None:
 
 def test_job_that_does_not_fit_waits_with_the_reason(tmp_path: Path) -> None:
     with running_service(tmp_path, slots=2, memory_bytes=700_000_000) as service:
+        subscription = service.feed.subscribe(lambda: None)
+        subscription.take()
         first, second = submit(service, **LONG), submit(service, **LONG)
         wait_for(service, first.id, S.RUNNING)
         wait_until(lambda: service.get(second.id).reason != "")
@@ -240,6 +291,38 @@ def test_job_that_does_not_fit_waits_with_the_reason(tmp_path: Path) -> None:
         assert service.get(second.id).state == S.PENDING
         service.cancel(first.id)
         assert wait_for(service, second.id, S.RUNNING).reason == ""
+        told = [m for m in subscription.take() if m["type"] == "job" and m["job"]["id"] == second.id]
+        subscription.close()
+
+    assert [(m["job"]["state"], m["job"]["reason"][:17]) for m in told] == [
+        ("PENDING", ""),
+        ("PENDING", "waits for memory:"),
+        ("RUNNING", ""),
+    ]
+
+
+def test_job_that_waits_to_go_on_is_told_once_with_the_reason(tmp_path: Path) -> None:
+    with running_service(tmp_path, slots=1) as service:
+        woken = threading.Event()
+        held = submit(service, **LONG)
+        wait_for(service, held.id, S.RUNNING)
+        service.pause(held.id)
+        wait_for(service, held.id, S.PAUSED)
+        other = submit(service, **LONG)
+        wait_for(service, other.id, S.RUNNING)
+        subscription = service.feed.subscribe(woken.set, has_progress=False)
+        subscription.take()
+        woken.clear()
+
+        for _ in range(3):
+            service.resume(held.id)
+
+        assert woken.is_set()
+        told = [m["job"] for m in subscription.take() if m["type"] == "job"]
+        subscription.close()
+    assert [(job["id"], job["state"], job["reason"]) for job in told] == [
+        (held.id, "PAUSED", "waits for a slot to go on")
+    ]
 
 
 def test_feed_tells_every_state_in_order_and_the_latest_progress(service: JobService) -> None:

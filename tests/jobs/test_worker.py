@@ -24,7 +24,7 @@ from workbench.jobs.worker import Limits, Worker
 from workbench.records import Progress
 from workbench.states import JobState
 
-DEADLINE_SECS = 30.0
+DEADLINE_SECS = 120.0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

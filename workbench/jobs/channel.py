@@ -18,6 +18,7 @@ __all__ = [
     "Cancel",
     "Channel",
     "Finished",
+    "Heard",
     "Inspected",
     "Interrupt",
     "Message",
@@ -67,6 +68,10 @@ class Interrupt(msgspec.Struct, frozen=True, tag=True):
     """To the child: stop as for a cancel, though nobody asked for it; whoever ran the task has to go."""
 
 
+class Heard(msgspec.Struct, frozen=True, tag=True):
+    """To the worker: a pause or a resume has arrived, though the task may not have come to its checkpoint."""
+
+
 class Tick(msgspec.Struct, frozen=True, tag=True):
     """To the worker: the work has come this far."""
 
@@ -94,7 +99,7 @@ class Recycle(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Message = Run | Pause | Resume | Cancel | Interrupt | Tick | Inspected | Finished | Recycle
+Message = Run | Pause | Resume | Cancel | Interrupt | Heard | Tick | Inspected | Finished | Recycle
 
 
 class Channel:

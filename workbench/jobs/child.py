@@ -21,6 +21,7 @@ from workbench.jobs.channel import (
     Cancel,
     Channel,
     Finished,
+    Heard,
     Inspected,
     Interrupt,
     Pause,
@@ -80,10 +81,13 @@ class _Child:
                 self._tasks.put((message, self._control))
             elif self._control is None:
                 continue
-            elif isinstance(message, Pause):
-                self._control.pause()
-            elif isinstance(message, Resume):
-                self._control.resume()
+            elif isinstance(message, Pause | Resume):
+                if isinstance(message, Pause):
+                    self._control.pause()
+                else:
+                    self._control.resume()
+                with contextlib.suppress(OSError):
+                    self._channel.send(Heard())
             elif isinstance(message, Cancel):
                 self._control.cancel()
             elif isinstance(message, Interrupt):

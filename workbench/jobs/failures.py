@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import Any
 
 from workbench.errors import InputError, RunError, WorkbenchError, find_error
 from workbench.records import Failure
@@ -11,6 +12,8 @@ __all__ = ["build_error", "build_failure"]
 
 _MAX_MESSAGE = 4_000
 _MAX_TRACE = 60_000
+_MAX_ERRORS = 100
+_PARTS = ("code", "message", "expected", "advice", "field")
 
 
 def build_failure(error: BaseException) -> Failure:
@@ -22,9 +25,12 @@ def build_failure(error: BaseException) -> Failure:
     """
     if isinstance(error, WorkbenchError):
         kind = "input" if isinstance(error, InputError) else "exception"
-        parts = ("code", "message", "expected", "advice", "field")
-        detail = {part: _clean(str(getattr(error, part)), _MAX_MESSAGE) for part in parts}
-        return Failure(kind=kind, message=_clean(str(error), _MAX_MESSAGE), detail=detail)
+        return Failure(
+            kind=kind,
+            message=_clean(str(error), _MAX_MESSAGE),
+            detail=_describe(error),
+            errors=[_describe(one) for one in error.errors[:_MAX_ERRORS]],
+        )
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception of somebody else's, with a `__str__` of its own
@@ -38,11 +44,21 @@ def build_failure(error: BaseException) -> Failure:
 
 def build_error(failure: Failure) -> WorkbenchError:
     """Return the error that `failure` was made of; of anybody else's exception, a `RunError`."""
-    detail = dict(failure.detail)
-    kind = find_error(detail.pop("code", ""))
+    error = _rebuild(failure.detail, failure.message)
+    error.errors = tuple(_rebuild(detail, failure.message) for detail in failure.errors)
+    return error
+
+
+def _describe(error: WorkbenchError) -> dict[str, str]:
+    return {part: _clean(str(getattr(error, part)), _MAX_MESSAGE) for part in _PARTS}
+
+
+def _rebuild(detail: dict[str, str], message: str) -> WorkbenchError:
+    kind = find_error(detail.get("code", ""))
     if kind is None:
-        return RunError(failure.message)
-    return kind(detail.pop("message", failure.message), **detail)
+        return RunError(message)
+    named: dict[str, Any] = {part: detail.get(part, "") for part in ("expected", "advice", "field")}
+    return kind(detail.get("message", message), **named)
 
 
 def _clean(text: str, limit: int | None = None) -> str:

@@ -23,8 +23,9 @@ class Feed:
     """
     Tells listeners about the jobs.
 
-    Changes of state are read from the store, so that a listener who was away misses none that is kept.
-    Progress is told as it is when a listener comes to take it: what came between is left out.
+    Changes of state, and of the reason why a job waits, are read from the store, so that a listener who was away
+    misses none that is kept. Progress is told as it is when a listener comes to take it: what came between is
+    left out.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ _ROWS_PER_SEC = 50_000.0
 _MARGIN = 1.15
 _NEAR = 3.0  # A past run tells about this one if it read up to so many times more or fewer rows
 _SHARE = 0.8
+_PACE_ROWS = 20_000  # A smaller run is mostly its start: its pace tells nothing about a large one
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -52,8 +53,8 @@ def predict(rows: int, history: Sequence[Past]) -> Prediction:
     """
     Return what a job that reads `rows` data points will need.
 
-    Of past jobs of about the same size the hungriest counts, with a margin; without any, what nautilus was
-    measured to need.
+    Of past jobs of about the same size the hungriest counts, with a margin, and the median pace; without any, what
+    nautilus was measured to need, and the pace of jobs of other sizes if they were not small.
 
     Parameters
     ----------
@@ -66,18 +67,25 @@ def predict(rows: int, history: Sequence[Past]) -> Prediction:
     near = [p for p in history if p.rows > 0 and rows / _NEAR <= p.rows <= rows * _NEAR]
     if not near:
         held = min(rows, _ROWS_AT_ONCE)
+        others = [p for p in history if p.rows >= _PACE_ROWS and p.elapsed_secs > 0]
+        pace = _find_pace(others) if others else 1.0 / _ROWS_PER_SEC
+        basis = f"{rows:,} data points, no run of this size yet"
         return Prediction(
             rss_bytes=_BASE_BYTES + held * _ROW_BYTES,
-            elapsed_secs=1.0 + rows / _ROWS_PER_SEC,
-            basis=f"{rows:,} data points, no run of this size yet",
+            elapsed_secs=1.0 + rows * pace,
+            basis=f"{basis}; the time at the pace of {len(others)} past runs" if others else basis,
         )
     peak = max(p.peak_rss_bytes for p in near)
-    pace = sorted(p.elapsed_secs / p.rows for p in near)[len(near) // 2]
     return Prediction(
         rss_bytes=int(peak * _MARGIN),
-        elapsed_secs=pace * rows,
+        elapsed_secs=_find_pace(near) * rows,
         basis=f"{len(near)} past runs of about {rows:,} data points",
     )
+
+
+def _find_pace(past: Sequence[Past]) -> float:
+    """Return the median time of a data point, in seconds."""
+    return sorted(p.elapsed_secs / p.rows for p in past)[len(past) // 2]
 
 
 def explain_wait(needed_bytes: int, reserved: Sequence[int], memory_bytes: int) -> str:

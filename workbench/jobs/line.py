@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from workbench.client.transport import is_loopback
 from workbench.errors import ForbiddenError, ServerError
-from workbench.jobs.channel import Cancel, Finished, Inspected, Interrupt, Message, Pause, Resume, Tick
+from workbench.jobs.channel import Cancel, Finished, Heard, Inspected, Interrupt, Message, Pause, Resume, Tick
 from workbench.jobs.switch import Switch
 
 __all__ = ["Line"]
@@ -104,7 +104,7 @@ class Line:
         """Return whether the server wants nothing from this guard any more."""
         return isinstance(self._end, ForbiddenError)
 
-    def say(self, message: Tick | Inspected | Finished) -> None:
+    def say(self, message: Heard | Tick | Inspected | Finished) -> None:
         """Say something; does not wait until it is heard."""
         with self._changed:
             self._latest[type(message)] = message
@@ -170,6 +170,8 @@ class Line:
             raise
 
     def _steer(self, message: Message) -> None:
+        if isinstance(message, Pause | Resume):
+            self.say(Heard())
         if isinstance(message, Pause):
             self._switch.pause()
         elif isinstance(message, Resume):
@@ -193,7 +195,7 @@ class Line:
                     return
                 socket = self._socket
                 # What is held comes before the news that it is held, and the end comes last.
-                due = [self._latest[k] for k in (Inspected, Tick, Finished) if k in self._unsent]
+                due = [self._latest[k] for k in (Heard, Inspected, Tick, Finished) if k in self._unsent]
                 self._unsent.clear()
             try:
                 for message in due:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from workbench.errors import ForbiddenError, WorkerError
-from workbench.jobs.channel import Cancel, Finished, Inspected, Interrupt, Message, Resume, Tick
+from workbench.jobs.channel import Cancel, Finished, Heard, Inspected, Interrupt, Message, Resume, Tick
 from workbench.jobs.pool import Listener
 from workbench.jobs.switch import Switch
 from workbench.jobs.worker import Outcome
@@ -116,7 +116,7 @@ class Links:
             call.guard, call.link, call.lost_at = guard, link, None
         if not call.switch.is_paused:  # It may have been resumed while the line was lost
             link.send(Resume())
-        call.switch.attach(lambda message: self._tell(call, message))
+        call.switch.attach(lambda message: self._tell(call, message), is_answered=True)
 
     def receive(self, job_id: str, link: Link, frame: bytes) -> None:
         """
@@ -136,7 +136,9 @@ class Links:
             message = self._decoder.decode(frame)
         except msgspec.MsgspecError as e:
             raise WorkerError(f"a message could not be read: {e}") from e
-        if isinstance(message, Tick):
+        if isinstance(message, Heard):
+            call.switch.note_heard()
+        elif isinstance(message, Tick):
             call.listener.note_progress(job_id, message.progress)
         elif isinstance(message, Inspected):
             call.listener.note_inspection(job_id, message.inspection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,9 @@ def execute(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     _ReportingEngine.control = control
     papermill_engines.register(_ENGINE, _ReportingEngine)
     output.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["WORKBENCH_DISPLAY"] = (
+        "static"  # For the kernel: nobody can use a widget of a notebook that is kept
+    )
     done = threading.Event()
     threading.Thread(target=_interrupt_on_cancel, args=(control, done), daemon=True).start()
     try:

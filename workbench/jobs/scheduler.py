@@ -24,6 +24,7 @@ from workbench.jobs.holdouts import is_use
 from workbench.jobs.kinds import Kind
 from workbench.jobs.pool import Launcher, Order
 from workbench.jobs.switch import Switch
+from workbench.jobs.trace import Trace
 from workbench.jobs.watch import Limits
 from workbench.jobs.worker import Outcome
 from workbench.records import Failure, Inspection, JobRecord, Progress
@@ -53,6 +54,7 @@ class Active:
         self.reserved_bytes = reserved_bytes
         self.needs_slot = needs_slot
         self.progress: Progress | None = None
+        self.trace = Trace()
         self.inspection: Inspection | None = None
         self.wants_slot = False  # Held, and asked to go on
         self.worked_secs = 0.0
@@ -200,6 +202,7 @@ class Scheduler:
         if active is None:
             return
         active.progress = progress
+        active.trace.note(progress)
         if progress.state != active.record.state:
             self._commands.put(lambda: self._follow(job_id, progress.state))
         self._feed.tick(job_id, progress)
@@ -245,7 +248,7 @@ class Scheduler:
         active.wants_slot = True
         self._schedule()
         if active.wants_slot:
-            active.record = self._store.update_job(job_id, reason="waits for a slot to go on")
+            self._give_reason(active, "waits for a slot to go on")
         return active.record
 
     def cancel(self, job_id: str) -> JobRecord:
@@ -304,6 +307,9 @@ class Scheduler:
             if active.progress is not None:  # What could not be written down when it came
                 self._follow(job_id, active.progress.state)
         self._launcher.tend()
+        for kind in self._kinds.values():
+            if kind.launcher is not None:
+                kind.launcher.tend()
         self._store.prune_events(_KEPT_EVENTS)
         if recovery.reindex(self._store, self._root, self._kinds)["added"]:
             self._feed.publish()
@@ -350,7 +356,14 @@ class Scheduler:
             self._launch(job, expected)
         elif reason != job.reason:
             self._store.update_job(job_id, reason=reason, predicted_rss_bytes=expected)
+            self._feed.publish()
         return not reason
+
+    def _give_reason(self, active: Active, reason: str) -> None:
+        """Write down why a held job waits on, if that is news."""
+        if active.record.reason != reason:
+            active.record = self._store.update_job(active.record.id, reason=reason)
+            self._feed.publish()
 
     def _launch_at_once(self, job: JobRecord) -> None:
         self._launch(job, 0)

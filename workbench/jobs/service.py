@@ -19,7 +19,7 @@ from workbench.jobs.inspector import Inspector
 from workbench.jobs.kinds import Kind, Prepared
 from workbench.jobs.pool import Launcher, LocalPool
 from workbench.jobs.scheduler import Scheduler
-from workbench.records import Inspection, JobRecord
+from workbench.records import EquityTrace, Inspection, JobRecord
 from workbench.stamps import new_job_id, utc_now
 from workbench.states import JobState
 from workbench.store.query import JobPage, JobQuery
@@ -28,6 +28,8 @@ from workbench.store.store import Store
 __all__ = ["JobService"]
 
 _ASK_SECS = 60.0
+# A person looks at a form meanwhile, and the request that waits has a deadline of its own.
+_WAIT_SECS = 20.0
 
 
 class JobService:
@@ -75,7 +77,10 @@ class JobService:
         self._owner = owner
         self._launcher = launcher or LocalPool(slots, owner=owner)
         self._memory_bytes = memory_bytes or find_memory_bytes()
-        self._inspector = Inspector(owner)
+        self._inspector = Inspector(owner, wait_secs=_WAIT_SECS)
+        # What a sweep asks by itself must not stand between a person and their form: two more children, while
+        # there is work for them.
+        self._checker, self._examiner = Inspector(owner), Inspector(owner)
         self.feed = Feed(store, self._find_unfinished)
         self._scheduler = Scheduler(store, root, self._kinds, self._launcher, self._memory_bytes, self.feed)
 
@@ -92,7 +97,8 @@ class JobService:
     def stop(self) -> None:
         """End what runs, as INTERRUPTED with its results so far; what waits is kept for the next server."""
         self._scheduler.begin_stop()
-        self._inspector.close()  # A sweep that waits for an answer must not hold us up
+        for inspector in (self._inspector, self._checker, self._examiner):
+            inspector.close()  # A sweep that waits for an answer must not hold us up
         self._scheduler.stop()
         self._launcher.close()
 
@@ -106,17 +112,39 @@ class JobService:
         parent_id: str | None = None,
         point: dict[str, Any] | None = None,
         requeued_from: str | None = None,
+        is_by_machine: bool = False,
     ) -> JobRecord:
         """
         Check a wish, write it down, and let it wait for its turn.
+
+        Parameters
+        ----------
+        kind : str
+            What is to be done.
+        spec : dict
+            The wish, as the kind understands it.
+        owner : str
+            Who asks.
+        name : str
+            What people call it; default: what the wish says.
+        parent_id : str, optional
+            The sweep that it belongs to.
+        point : dict, optional
+            The values that the sweep has chosen.
+        requeued_from : str, optional
+            The job that this one repeats.
+        is_by_machine : bool
+            Whether no person waits for the answer: then nobody who does waits behind it.
 
         Raises
         ------
         InputError
             If it cannot run, or would look at sealed data without leave; nothing is written.
+        ServerError
+            If the server has been busy with other questions for too long.
 
         """
-        prepared = self._prepare(kind, spec)
+        prepared = self._prepare(kind, spec, self._checker if is_by_machine else self._inspector)
         holdout = self._store.find_holdout(prepared.dataset)
         job = JobRecord(
             id=new_job_id(),
@@ -153,9 +181,11 @@ class JobService:
         ------
         InputError
             If it cannot run.
+        ServerError
+            If the server has been busy with other questions for too long.
 
         """
-        prepared = self._prepare(kind, spec)
+        prepared = self._prepare(kind, spec, self._inspector)
         job = JobRecord(
             id="",
             kind=kind,
@@ -273,6 +303,22 @@ class JobService:
             raise ConflictError(f"the job {job_id} is {state}", expected="a PAUSED job", advice="pause it")
         return inspection
 
+    def find_trace(self, job_id: str) -> EquityTrace:
+        """
+        Return the equity of a run at work or held so far; nothing for one that waits or has ended.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such job.
+
+        """
+        active = self._scheduler.find(job_id)
+        if active is None:
+            self._store.get_job(job_id)
+            return EquityTrace()
+        return active.trace.build()
+
     def ask(self, task: str, spec: dict[str, Any], *, timeout_secs: float = _ASK_SECS) -> dict[str, Any]:
         """
         Run a short task in a child and return its answer: what needs nautilus or a user's code.
@@ -281,10 +327,29 @@ class JobService:
         ------
         WorkbenchError
             The one that the task raised; an `InputError` if it ended the process, a `RunError` for anybody
-            else's exception or a time-out.
+            else's exception or a time-out, a `ServerError` if its turn did not come in time.
 
         """
         return self._inspector.ask(task, spec, timeout_secs=timeout_secs)
+
+    def examine(self, task: str, spec: dict[str, Any], *, timeout_secs: float) -> dict[str, Any]:
+        """
+        Run a long task as `ask` does, in a child that nobody else waits for and that ends with it.
+
+        Raises
+        ------
+        WorkbenchError
+            As for `ask`.
+
+        """
+        try:
+            return self._examiner.ask(task, spec, timeout_secs=timeout_secs)
+        finally:
+            self._examiner.rest()
+
+    def rest(self) -> None:
+        """End the child that checks what sweeps submit, until there is another; called when none is left."""
+        self._checker.rest()
 
     def count_trials(self, lineage: str, dataset: str) -> int:
         """Return how many backtests of this strategy on these data there were, whoever ran them and why."""
@@ -325,9 +390,9 @@ class JobService:
         """Return whether no job waits, works or is held."""
         return not self._scheduler.active and not self._scheduler.pending
 
-    def _prepare(self, kind: str, spec: dict[str, Any]) -> Prepared:
+    def _prepare(self, kind: str, spec: dict[str, Any], inspector: Inspector) -> Prepared:
         task = self._find_kind(kind).preparation
-        answer = self._inspector.ask(task, {**spec, "runs": str(self._root)}, timeout_secs=_ASK_SECS)
+        answer = inspector.ask(task, {**spec, "runs": str(self._root)}, timeout_secs=_ASK_SECS)
         return msgspec.convert(answer, Prepared)
 
     def _find_kind(self, name: str) -> Kind:

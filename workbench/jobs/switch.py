@@ -17,12 +17,19 @@ class Switch:
 
     It belongs to the task, not to the worker: what is asked before the task has started is kept until it
     does, and what is asked after it has ended reaches nobody. All methods may be called from any thread.
+
+    Where the task's end says that it has heard (`note_heard`), one wish to hold or to go on is on its way at a
+    time, and then only the latest: a task that does not listen must not fill the line, at which the caller would
+    block.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tell: Callable[[Message], None] | None = None
         self._is_paused = False
+        self._is_answered = False  # Whether whoever is told says that it was heard
+        self._is_on_its_way = False
+        self._is_outdated = False  # Another wish came while one was on its way
         self._cancelled_at: float | None = None
         self._stop: Message = Cancel()
 
@@ -46,21 +53,21 @@ class Switch:
         with self._lock:
             if not self._is_paused:
                 self._is_paused = True
-                self._send(Pause())
+                self._tell_wish()
 
     def resume(self) -> None:
         """Let the paused task go on."""
         with self._lock:
             self._is_paused = False
-            self._send(Resume())
+            self._tell_wish()
 
     def cancel(self) -> None:
         """Stop the task at its next checkpoint; it keeps what it has."""
         with self._lock:
-            # Told once: a task that does not listen must not fill the line, at which the caller would block.
-            if self._cancelled_at is None:
+            if self._cancelled_at is None:  # Told once
                 self._cancelled_at = time.monotonic()
-                self._send(self._stop)
+                if self._tell is not None:
+                    self._tell(self._stop)
 
     def interrupt(self) -> None:
         """Stop the task as `cancel` does; it will be told that nobody asked for that."""
@@ -69,21 +76,44 @@ class Switch:
                 self._stop = Interrupt()
         self.cancel()
 
-    def attach(self, tell: Callable[[Message], None]) -> None:
-        """Send through `tell` from now on, beginning with what has been asked so far."""
+    def attach(self, tell: Callable[[Message], None], *, is_answered: bool = False) -> None:
+        """
+        Send through `tell` from now on, beginning with what has been asked so far.
+
+        Parameters
+        ----------
+        tell : Callable[[Message], None]
+            Takes a message towards the task.
+        is_answered : bool
+            Whether `note_heard` will be called for each `Pause` and `Resume` that has arrived.
+
+        """
         with self._lock:
             self._tell = tell
+            self._is_answered = is_answered
+            self._is_on_its_way = self._is_outdated = False
             # Resume too: the task may have been sent off with a pause that was taken back before now.
-            tell(Pause() if self._is_paused else Resume())
+            self._tell_wish()
             if self._cancelled_at is not None:
                 self._cancelled_at = time.monotonic()  # The grace begins when somebody can hear it
                 tell(self._stop)
+
+    def note_heard(self) -> None:
+        """Note that the wish on its way has arrived; one that came after it follows."""
+        with self._lock:
+            self._is_on_its_way = False
+            if self._is_outdated:
+                self._tell_wish()
 
     def detach(self) -> None:
         """Send nothing any more: the task has ended."""
         with self._lock:
             self._tell = None
 
-    def _send(self, message: Message) -> None:
-        if self._tell is not None:
-            self._tell(message)
+    def _tell_wish(self) -> None:
+        if self._tell is None:
+            return
+        self._is_outdated = self._is_on_its_way
+        if not self._is_on_its_way:
+            self._is_on_its_way = self._is_answered
+            self._tell(Pause() if self._is_paused else Resume())

@@ -14,6 +14,9 @@ from workbench.records import Failure
 
 __all__ = ["Limits", "Watch"]
 
+# CPU time is told in hundredths of a second: over less than this a share of it says little.
+_CPU_SECS = 0.5
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -44,6 +47,8 @@ class Watch:
     ----------
     rss_bytes, peak_bytes : int
         The resident memory of the process when last seen, and the most that was seen.
+    cpu_percent : float
+        The CPU time that it took during the last half second or so, in percent of one core.
 
     """
 
@@ -56,6 +61,8 @@ class Watch:
         self._is_held = False
         self._kernel_kills = _count_kernel_kills()
         self.rss_bytes = self.peak_bytes = 0
+        self.cpu_percent = 0.0
+        self._cpu: tuple[float, float] | None = None  # When it was looked at, and what it was then
         self.measure()
         free = psutil.virtual_memory().available + self.rss_bytes
         self._memory_bytes = limits.memory_bytes if limits.memory_bytes is not None else int(free * 0.9)
@@ -90,12 +97,22 @@ class Watch:
         return None
 
     def measure(self) -> None:
-        """Look at the memory of the process."""
+        """Look at the memory and the CPU time of the process."""
         if self._process is None:
             return
         with contextlib.suppress(psutil.Error):  # Gone: the worker notices
             self.rss_bytes = self._process.memory_info().rss
             self.peak_bytes = max(self.peak_bytes, self.rss_bytes)
+            self._measure_cpu(self._process)
+
+    def _measure_cpu(self, process: psutil.Process) -> None:
+        now, before = time.monotonic(), self._cpu
+        if before is not None and now - before[0] < _CPU_SECS:
+            return
+        times = process.cpu_times()
+        self._cpu = now, times.user + times.system
+        if before is not None:
+            self.cpu_percent = max(self._cpu[1] - before[1], 0.0) / (now - before[0]) * 100
 
 
 def _count_kernel_kills() -> int:

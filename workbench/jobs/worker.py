@@ -21,7 +21,7 @@ from typing import Any, Self
 import msgspec
 
 from workbench.errors import WorkerError
-from workbench.jobs.channel import Channel, Finished, Inspected, Message, Recycle, Run, Tick
+from workbench.jobs.channel import Channel, Finished, Heard, Inspected, Message, Recycle, Run, Tick
 from workbench.jobs.switch import Switch
 from workbench.jobs.watch import Limits, Watch
 from workbench.records import Failure, Inspection, Progress
@@ -259,7 +259,7 @@ class Worker:
         with contextlib.suppress(OSError):  # A dead child is noticed below
             channel.send(run)
         try:
-            switch.attach(_build_teller(channel))
+            switch.attach(_build_teller(channel), is_answered=True)
             return self._follow(switch, on_progress, on_inspection, watch)
         except BaseException:
             switch.cancel()
@@ -287,6 +287,8 @@ class Worker:
                 return None
             if message is None:
                 return self._explain_death(watch)
+            if isinstance(message, Heard):
+                switch.note_heard()
             if isinstance(message, Inspected) and on_inspection is not None:
                 on_inspection(message.inspection)
             if isinstance(message, Tick):
@@ -295,7 +297,8 @@ class Worker:
             if failure is not None:
                 return self._end_by_force(failure, watch)
             if isinstance(message, Tick) and on_progress is not None:
-                on_progress(msgspec.structs.replace(message.progress, rss_bytes=watch.rss_bytes))
+                seen = {"rss_bytes": watch.rss_bytes, "cpu_percent": watch.cpu_percent}
+                on_progress(msgspec.structs.replace(message.progress, **seen))
 
     def _next(self) -> Message | object | None:
         try:
