@@ -16,10 +16,12 @@ from nautilus_trader.backtest.config import BacktestDataConfig
 from tests.backtest.tiny import (
     ASK,
     BID,
+    LAST,
     MARKER,
     NAME,
     ROWS,
     START,
+    add_bars,
     add_ticks,
     build_catalog,
     entry,
@@ -266,6 +268,9 @@ def test_prices_are_exact_text_with_every_extreme(catalog: Path, run_path: Calla
     columns = thin["columns"]
     assert len(columns["ts"]) <= 10
     assert thin["total"] == ROWS
+    assert whole["columns"]["volume"] == ["1000000"] * ROWS
+    assert sum(int(v) for v in columns["volume"]) == ROWS * 1_000_000
+    assert whole["volume_is_traded"] is False
     assert (columns["open"][0], columns["close"][-1]) == (
         whole["columns"]["open"][0],
         whole["columns"]["close"][-1],
@@ -295,6 +300,19 @@ def test_prices_of_quotes_are_their_middle_with_one_decimal_more(
     found = load_prices({"path": run_path(quotes), "instrument_id": NAME}, CONTROL)
     assert found["identifier"] == NAME
     assert found["columns"]["close"][:3] == ["1.500015", "1.500025", "1.500035"]
+    assert "volume" not in found["columns"]
+    assert found["volume_is_traded"] is False
+
+
+def test_volume_of_last_bars_is_exact_text(tmp_path: Path, run_path: Callable[..., str]) -> None:
+    frame = prices()
+    frame["volume"] = [34_028_236_691_000 + i for i in range(ROWS)]
+    add_bars(tmp_path / "last", frame, "LAST")
+    wish = {"path": run_path(entry(tmp_path / "last", LAST)), "instrument_id": NAME, "points": 1}
+    found = load_prices(wish, CONTROL)
+    assert found["columns"]["volume"] == [str(sum(frame["volume"]))]
+    assert found["volume_is_traded"] is True
+    json.dumps(found)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,11 @@ from tests.backtest.configs import ema_cross, fx_config
 from tests.jobs.walks import wait_for, wait_until
 from workbench.analysis.equity import build_daily_closes, build_daily_returns
 from workbench.analysis.sharpe import measure_deflated_sharpe, measure_moments
+from workbench.backtest import sweep as sweeps
 from workbench.backtest.kind import BacktestKind
 from workbench.backtest.run import load_run
 from workbench.backtest.sweep_kind import SweepKind
-from workbench.errors import InputError
+from workbench.errors import InputError, StoreError
 from workbench.jobs import scheduler
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.service import JobService
@@ -212,14 +216,17 @@ def test_sweep_interrupted_and_queued_again_runs_only_what_is_missing(
     with running_service(tmp_path) as service:
         job = sweep(service, wish, grid(*range(3, 9)))
         wait_until(lambda: len(summary(tmp_path, job).get("trials", [])) >= 2)
-    done = [t for t in summary(tmp_path, job)["trials"] if t["state"] == "COMPLETED"]
+    written = [t["job_id"] for t in summary(tmp_path, job)["trials"] if t["state"] == "COMPLETED"]
 
     with running_service(tmp_path) as service:
         left = service.get(job.id)
         assert (left.state, left.failure and left.failure.kind) == (S.INTERRUPTED, "interrupted"), (
             left.failure
         )
-        assert {t.state for t in find_trials(service, job)} <= {S.COMPLETED, S.INTERRUPTED}
+        trials = find_trials(service, job)
+        assert {t.state for t in trials} <= {S.COMPLETED, S.INTERRUPTED}
+        done = {t.id for t in trials if t.state == S.COMPLETED}  # One may have ended while the sweep stopped
+        assert done >= set(written)
         again = wait_for(service, service.requeue(job.id, owner="ann").id)
         ran = find_trials(service, again)
 
@@ -257,6 +264,80 @@ def test_sweep_queued_again_twice_knows_what_the_first_has_done(
     assert third.state == S.COMPLETED
     assert find_trials(service, third) == []
     assert len(summary(root, third)["trials"]) == 2
+
+
+def test_sweep_queued_again_knows_trials_that_a_killed_server_has_not_written(
+    service: JobService, root: Path, wish: dict[str, Any]
+) -> None:
+    first = wait_for(service, sweep(service, wish, grid(4, 6)).id)
+    known = summary(root, first)["trials"]
+    JobDirectory(root / "runs" / first.id).write_json("sweep.json", {"trials": known[:1]})
+
+    again = wait_for(service, service.requeue(first.id, owner="ann").id)
+
+    assert again.state == S.COMPLETED
+    assert find_trials(service, again) == []
+    assert {t["job_id"]: t for t in summary(root, again)["trials"]} == {t["job_id"]: t for t in known}
+
+
+def test_sweep_runs_to_its_end_while_somebody_else_asks_for_long(
+    service: JobService, wish: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "jobs"))
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    job = sweep(service, wish, grid(4, 6))
+    with ThreadPoolExecutor(1) as thread:
+        spec = {"mine": str(begun), "other": str(over)}
+        answer = thread.submit(service.ask, "job_tasks:meet", spec, timeout_secs=300)
+        wait_until(begun.exists)
+        try:
+            assert wait_for(service, job.id).state == S.COMPLETED
+            assert not answer.done()
+        finally:
+            over.touch()
+
+
+@pytest.mark.parametrize("name", ["count_trials", "get"])
+def test_sweep_whose_summary_meets_a_lost_store_waits_for_it(
+    service: JobService, root: Path, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    read, calls = getattr(service, name), itertools.count()
+    job = sweep(service, wish, grid(4, 6))
+    wait_until(lambda: bool(find_trials(service, job)))
+
+    def fail_at_first(*args: Any) -> Any:
+        is_summary = len(summary(root, job).get("trials", [])) == 2
+        if threading.current_thread().name == f"sweep-{job.id}" and is_summary and next(calls) < 2:
+            raise StoreError("the store is away")
+        return read(*args)
+
+    monkeypatch.setattr(sweeps, "_STORE_POLL_SECS", 0.01)
+    monkeypatch.setattr(service, name, fail_at_first)
+
+    assert wait_for(service, job.id).state == S.COMPLETED
+    assert next(calls) >= 2
+    assert summary(root, job)["statistics"]["deflated_sharpe"]["trials"] >= 2
+
+
+def test_sweep_whose_store_stays_lost_is_interrupted_and_keeps_its_trials(
+    service: JobService, root: Path, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> int:
+        raise StoreError("the store is away")
+
+    monkeypatch.setattr(sweeps, "_STORE_SECS", 0.1)
+    monkeypatch.setattr(sweeps, "_STORE_POLL_SECS", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "count_trials", fail)
+        job = wait_for(service, sweep(service, wish, grid(4, 6)).id)
+
+    assert job.state == S.INTERRUPTED
+    assert job.failure is not None
+    assert job.failure.message == "the store is away"
+    assert len(summary(root, job)["trials"]) == 2
+    again = wait_for(service, service.requeue(job.id, owner="ann").id)
+    assert again.state == S.COMPLETED
+    assert find_trials(service, again) == []
 
 
 def test_sweep_whose_predecessor_is_damaged_fails(

@@ -23,6 +23,7 @@ from tests.backtest.configs import ema_cross
 from tests.backtest.tiny import build_catalog, tiny_config
 from workbench.backtest.trial import try_engine
 from workbench.errors import ConfigError
+from workbench.gate.actor import build_risk_gate
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,17 @@ from workbench.backtest.trial import try_engine
 try_engine(tiny_config(Path(sys.argv[1]), ema_cross(2, 3)))
 assert not is_logging_initialized() and not is_backtest_force_stop()
 """
+
+
+def test_component_that_says_which_of_its_values_is_wrong_is_believed(catalog: Path) -> None:
+    config = tiny_config(catalog, ema_cross(2, 3))
+    gate = msgspec.structs.replace(build_risk_gate(max_exposure="5"), config={"max_exposure": "much"})
+    engine = msgspec.structs.replace(config.engine, actors=[build_risk_gate(max_exposure="5"), gate])
+    with pytest.raises(ConfigError) as caught:
+        try_engine(msgspec.structs.replace(config, engine=engine))
+    assert caught.value.field == "engine.actors.1.config.max_exposure"
+    assert caught.value.message == "max_exposure is 'much'"
+    assert "decimal number" in caught.value.expected
 
 
 def test_trial_leaves_the_process_as_it_was_and_says_nothing(catalog: Path) -> None:

@@ -19,7 +19,7 @@ from nautilus_trader.model.identifiers import (
     TraderId,
 )
 
-__all__ = ["DECODE_ERRORS", "decode_config", "find_field"]
+__all__ = ["DECODE_ERRORS", "decode_config", "decode_value", "find_field"]
 
 # What nautilus and msgspec raise for values that they refuse.
 DECODE_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, AttributeError, ImportError, ArithmeticError)
@@ -47,6 +47,19 @@ def decode_config[C: NautilusConfig](kind: type[C], text: bytes | str) -> C:
     """
     config: C = msgspec.json.decode(text, type=kind, dec_hook=_decode)
     return config
+
+
+def decode_value(kind: Any, value: Any) -> Any:
+    """
+    Return the plain `value` as a `kind`: any type that a field of a configuration may have.
+
+    Raises
+    ------
+    msgspec.MsgspecError, ValueError, TypeError, AttributeError, ImportError or ArithmeticError
+        If it is none (`DECODE_ERRORS`).
+
+    """
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind, dec_hook=_decode)
 
 
 def find_field(error: Exception, *parents: str) -> str:

@@ -19,7 +19,7 @@ from nautilus_trader.model.objects import Currency, Price
 
 from workbench.backtest.inspection import build_inspection
 from workbench.backtest.marks import EXACT, Books, Marks, Touch
-from workbench.gate.gate import Valuation
+from workbench.gate.valuer import Valuation
 from workbench.jobs.control import Control
 from workbench.records import Progress
 from workbench.states import JobState

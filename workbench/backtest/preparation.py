@@ -12,16 +12,18 @@ import msgspec
 from nautilus_trader.backtest.config import BacktestRunConfig
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
 
-from workbench.backtest.capture import SourceModule
+from workbench.backtest.capture import MODULE_PREFIX, SourceModule
 from workbench.backtest.checks import check_run
 from workbench.backtest.configuration import override_run_config, parse_run_config, redact_run_config
 from workbench.backtest.datasets import Dataset, choose_chunk_size, find_identifiers, parse_time
 from workbench.backtest.decoding import find_field
+from workbench.backtest.diagnosis import diagnose, gather
 from workbench.backtest.documentation import build_help, build_summary
 from workbench.backtest.lineage import describe_dataset, describe_lineage
 from workbench.backtest.logs import ProcessLog
 from workbench.backtest.prices import find_sources, load_series
 from workbench.backtest.registrations import counted_registrations
+from workbench.backtest.repertoire import find_workspace_file
 from workbench.backtest.rundir import RunDirectory
 from workbench.backtest.sources import (
     capture_config_files,
@@ -59,6 +61,8 @@ class _StrategyName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     runs: str
     config_path: str | None = None
     search_path: list[str] = []
+    sources: dict[str, str] = {}
+    strategies: str | None = None
 
 
 class _PricesWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +96,8 @@ def prepare(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the run cannot be made; `field` is the place in the configuration, or in `spec`.
+        If the run cannot be made; `field` is the place in the configuration, or in `spec`, and `errors` are
+        all that are wrong.
 
     """
     wish = _read(spec, _Wish)
@@ -100,10 +105,14 @@ def prepare(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     with _prepared("a checked run"), importable(sources_path(runs), wish.search_path):
         _write_sources(wish.sources, runs)
         text = wish.config if isinstance(wish.config, str) else msgspec.json.encode(wish.config)
-        config = override_run_config(parse_run_config(text), wish.overrides)
-        _refuse_storage_options(config)
-        config = capture_config_files(config, runs)
-        dataset = check_run(config, runs)
+        try:
+            config = override_run_config(parse_run_config(text), wish.overrides)
+            _refuse_storage_options(config)
+            config = capture_config_files(config, runs)
+            dataset = check_run(config, runs)
+        except InputError as e:
+            gather(e, diagnose(text, wish.overrides, runs))
+            raise
         plain = redact_run_config(config)
         return {
             "spec": {
@@ -131,7 +140,9 @@ def describe_strategy(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     ----------
     spec : dict
         ``path``: ``package.module:Class`` or ``path/to/file.py:Class``; ``config_path``: the same for the
-        configuration, where its name is not ``<Class>Config``; ``runs``; ``search_path``.
+        configuration, where its name is not ``<Class>Config``; ``runs``; ``search_path``; ``sources``: captured
+        modules by name; ``strategies``: the one directory in which files are looked for, by name; default: paths
+        as this process knows them.
     control : Control
         Not used.
 
@@ -139,7 +150,8 @@ def describe_strategy(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     -------
     dict
         ``strategy_path``, ``config_path``, ``schema``: a JSON schema; ``help``: a text for each field, as far
-        as the docstrings have one; ``doc``: the first paragraph about the strategy.
+        as the docstrings have one; ``doc``: the first paragraph about the strategy; ``sources``: the text of the
+        captured modules that the two names are in.
 
     Raises
     ------
@@ -150,8 +162,11 @@ def describe_strategy(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     wish = _read(spec, _StrategyName)
     runs = Path(wish.runs)
     with _prepared(f"the strategy {wish.path}"), importable(sources_path(runs), wish.search_path):
+        _write_sources(wish.sources, runs)
         with naming("path"):
-            strategy_path, config_path = resolve_names(wish.path, None, wish.config_path, runs=runs)
+            path = _find_file(wish)
+            strategy_path, config_path = resolve_names(path, None, wish.config_path, runs=runs)
+        modules = [_find_captured(name, runs) for name in _name_captured(strategy_path, config_path)]
         strategy, config_class = load_strategy(strategy_path, config_path)
         try:
             schema = msgspec.to_builtins(config_class.json_schema())
@@ -167,6 +182,7 @@ def describe_strategy(spec: dict[str, Any], control: Control) -> dict[str, Any]:
             "schema": schema,
             "help": build_help(config_class),
             "doc": build_summary(strategy),
+            "sources": {module.name: module.text for module in modules},
         }
 
 
@@ -188,8 +204,9 @@ def load_prices(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     -------
     dict
         ``instrument_id``; ``identifier``: the bar type, or the instrument for ticks; ``columns``: ``ts`` (the
-        last stamp in the bar, ISO 8601 UTC) and ``open``, ``high``, ``low``, ``close`` as decimal numbers in
-        text; ``total``: the rows that were merged.
+        last stamp in the bar, ISO 8601 UTC), ``open``, ``high``, ``low``, ``close`` and, of bars and trades, ``volume``
+        (the sum of the rows) as decimal numbers in text; ``total``: the rows that were merged;
+        ``volume_is_traded``: whether the volume is what was traded, see `workbench.backtest.prices.Series`.
 
     Raises
     ------
@@ -226,12 +243,40 @@ def load_prices(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     )
     columns = {"ts": [unix_nanos_to_iso8601(int(ts)) for ts in series.stamps]}
     columns |= {n: [_to_text(int(t), series.precision) for t in ticks] for n, ticks in series.columns.items()}
+    if series.volumes is not None:
+        columns["volume"] = [_to_text(volume, series.volume_precision) for volume in series.volumes]
     return {
         "instrument_id": wish.instrument_id,
         "identifier": chosen[0].identifier,
         "columns": columns,
         "total": series.total,
+        "volume_is_traded": series.volume_is_traded,
     }
+
+
+def _find_file(wish: _StrategyName) -> str:
+    """Return the path of the strategy, of a file of the workspace's with its directory."""
+    module, _, name = wish.path.rpartition(":")
+    if wish.strategies is None or not module.endswith(".py"):
+        return wish.path
+    return f"{find_workspace_file(Path(wish.strategies), module)}:{name}"
+
+
+def _name_captured(*paths: str) -> list[str]:
+    return sorted({p.partition(":")[0] for p in paths if p.startswith(MODULE_PREFIX)})
+
+
+def _find_captured(name: str, runs: Path) -> SourceModule:
+    """Return a captured module; one of an earlier run is put beside the run directories again."""
+    path = sources_path(runs) / f"{name}.py"
+    if not path.is_file():
+        kept = next(runs.glob(f"*/strategies/{name}.py"), path)
+        with naming("path"):
+            module = SourceModule.from_captured(kept)
+        module.write(sources_path(runs))
+        return module
+    with naming("path"):
+        return SourceModule.from_captured(path)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from workbench.backtest.configuration import parse_run_config
 from workbench.backtest.datasets import find_identifiers, find_run_data
 from workbench.backtest.objects import localised
 from workbench.backtest.run import Run
+from workbench.backtest.volumes import VolumeSum, find_volume_column, is_market_volume
 from workbench.catalog.prices import decode_ticks
 from workbench.errors import CatalogError, ConfigError, InputError
 
@@ -32,8 +33,8 @@ def load_prices(run: Run, *, max_bars: int = 2_000) -> dict[str, pd.DataFrame]:
     Return the prices of every instrument of the run, read from the catalog.
 
     Neighbouring bars are merged (first open, highest high, lowest low, last close) until there are at most
-    `max_bars`. Quotes are taken at their middle, trades at their price. Where the run has several bar types
-    of an instrument, the first that it names is taken.
+    `max_bars`. Quotes are taken at their middle, trades at their price; volumes and sizes of trades are added up.
+    Where the run has several bar types of an instrument, the first that it names is taken.
 
     Parameters
     ----------
@@ -45,8 +46,9 @@ def load_prices(run: Run, *, max_bars: int = 2_000) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict[str, pandas.DataFrame]
-        By instrument id: ``ts`` (the last stamp in the bar, UTC), ``open``, ``high``, ``low``, ``close``
-        (float64, for charts only). An instrument whose data cannot be read any more is left out.
+        By instrument id: ``ts`` (the last stamp in the bar, UTC), ``open``, ``high``, ``low``, ``close`` and, of
+        bars and trades, ``volume`` (float64, for charts only); ``attrs["volume_is_traded"]`` as in `Series`. An
+        instrument whose data cannot be read any more is left out.
 
     """
     return load_config_prices(parse_run_config(msgspec.json.encode(run.config)), max_bars=max_bars)
@@ -63,9 +65,12 @@ def load_config_prices(config: BacktestRunConfig, *, max_bars: int = 2_000) -> d
         except (InputError, CatalogError):  # It has moved, changed or broken since: the run stays readable
             continue
         columns = {name: ticks / 10.0**series.precision for name, ticks in series.columns.items()}
-        prices[source.instrument_id] = pd.DataFrame(
-            {"ts": pd.to_datetime(series.stamps, utc=True), **columns}
-        )
+        if series.volumes is not None:
+            unit = 10**series.volume_precision
+            columns["volume"] = np.array([volume / unit for volume in series.volumes], np.float64)
+        frame = pd.DataFrame({"ts": pd.to_datetime(series.stamps, utc=True), **columns})
+        frame.attrs["volume_is_traded"] = series.volume_is_traded
+        prices[source.instrument_id] = frame
     return prices
 
 
@@ -91,6 +96,13 @@ class Series(msgspec.Struct, frozen=True):
         Decimal places.
     total : int
         The rows that were merged into these bars.
+    volumes : list[int], optional
+        What the rows of each bar add up to, in units of ``10 ** -volume_precision``; ``None`` where the data have none.
+    volume_precision : int
+        Decimal places of that.
+    volume_is_traded : bool
+        Whether that is what was traded in a market: of trades and of bars of last prices. In bars of other prices
+        it counts ticks or quoted sizes, and a volume that is the same in every row was filled in by an import.
 
     """
 
@@ -98,6 +110,9 @@ class Series(msgspec.Struct, frozen=True):
     columns: _Columns
     precision: int
     total: int
+    volumes: list[int] | None = None
+    volume_precision: int = 0
+    volume_is_traded: bool = False
 
 
 def find_sources(config: BacktestRunConfig) -> list[Source]:
@@ -137,7 +152,9 @@ def load_series(
         dataset = find_run_data(local)
         low = max(dataset.start_ns, dataset.start_ns if start_ns is None else start_ns)
         high = min(dataset.end_ns, dataset.end_ns if end_ns is None else end_ns)
-        return _merge(dataset.files, data.data_type, low, high, max_bars)
+        series = _merge(dataset.files, data.data_type, low, high, max_bars)
+        is_traded = series.volume_is_traded and is_market_volume(data.data_type, source.identifier)
+        return msgspec.structs.replace(series, volume_is_traded=is_traded)
 
 
 def _only(data: BacktestDataConfig, source: Source) -> BacktestDataConfig:
@@ -152,7 +169,9 @@ def _only(data: BacktestDataConfig, source: Source) -> BacktestDataConfig:
 def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: int) -> Series:
     """Merge all rows into equal spans of time, one row group in memory at a time."""
     width = max((end_ns - start_ns) // max_bars + 1, 1)
-    precision = max(_read_precision(path) for path in files)
+    precision = max(_read_precision(path, "price") for path in files)
+    volume_column = find_volume_column(kind)
+    volume = VolumeSum()
     parts: list[tuple[NDArray[np.int64], _Columns]] = []
     total = 0
     for path in files:
@@ -165,19 +184,33 @@ def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: 
                     columns = {name: v[inside] for name, v in _read(table, kind, precision).items()}
                     kept = stamps[inside]
                     total += len(kept)
-                    parts.append(_reduce(kept, columns, (kept - start_ns) // width))
+                    starts = _find_starts((kept - start_ns) // width)
+                    parts.append(_reduce(kept, columns, starts))
+                    if volume_column is not None:
+                        volume.add(table.column(volume_column), inside, starts)
     precision += kind is QuoteTick
-    if not parts:
-        return Series(np.empty(0, np.int64), dict.fromkeys(_NAMES, np.empty(0, np.int64)), precision, 0)
-    stamps = np.concatenate([p[0] for p in parts])
-    columns = {name: np.concatenate([p[1][name] for p in parts]) for name in _NAMES}
-    # Spans that row groups share are merged once more.
-    stamps, columns = _reduce(stamps, columns, (stamps - start_ns) // width)
-    return Series(stamps, columns, precision, total)
+    if parts:
+        stamps = np.concatenate([p[0] for p in parts])
+        columns = {name: np.concatenate([p[1][name] for p in parts]) for name in _NAMES}
+        # Spans that row groups share are merged once more.
+        starts = _find_starts((stamps - start_ns) // width)
+        stamps, columns = _reduce(stamps, columns, starts)
+    else:
+        stamps, columns = np.empty(0, np.int64), dict.fromkeys(_NAMES, np.empty(0, np.int64))
+        starts = np.empty(0, np.intp)
+    series = Series(stamps, columns, precision, total)
+    if volume_column is None:
+        return series
+    volumes, digits = volume.build(starts, max(_read_precision(path, "size") for path in files))
+    # Trades may well all be of one size; bars of one volume were imported without one.
+    is_filled_in = kind is Bar and volume.is_constant and total > 1
+    return msgspec.structs.replace(
+        series, volumes=volumes, volume_precision=digits, volume_is_traded=total > 0 and not is_filled_in
+    )
 
 
-def _read_precision(path: Path) -> int:
-    return int((pq.read_schema(path).metadata or {}).get(b"price_precision", b"9"))
+def _read_precision(path: Path, what: str) -> int:
+    return int((pq.read_schema(path).metadata or {}).get(f"{what}_precision".encode(), b"9"))
 
 
 def _read(table: pa.Table, kind: type, precision: int) -> _Columns:
@@ -193,11 +226,16 @@ def _read(table: pa.Table, kind: type, precision: int) -> _Columns:
     return dict.fromkeys(_NAMES, price)
 
 
+def _find_starts(spans: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return where each span begins."""
+    return np.flatnonzero(np.r_[True, spans[1:] != spans[:-1]])
+
+
 def _reduce(
-    stamps: NDArray[np.int64], columns: _Columns, spans: NDArray[np.int64]
+    stamps: NDArray[np.int64], columns: _Columns, first: NDArray[np.intp]
 ) -> tuple[NDArray[np.int64], _Columns]:
-    first = np.flatnonzero(np.r_[True, spans[1:] != spans[:-1]])
-    last = np.r_[first[1:], len(spans)] - 1
+    """Merge the rows of each span; spans begin at `first`."""
+    last = np.r_[first[1:], len(stamps)] - 1
     merged: _Columns = {
         "open": columns["open"][first],
         "high": np.maximum.reduceat(columns["high"], first),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,8 @@ import msgspec
 
 from workbench.analysis.splits import Split, build_walk_forward
 from workbench.backtest.search import Plan, Search, build_plan
-from workbench.errors import ConflictError, StoreError, WorkbenchError, WorkerError
+from workbench.backtest.sweep_trials import Trial, TrialLog, build_trial, find_best, find_known, name_trial
+from workbench.errors import ConflictError, ServerError, StoreError, WorkbenchError, WorkerError
 from workbench.jobs.channel import Message, Pause, Resume
 from workbench.jobs.directory import JobDirectory
 from workbench.jobs.pool import Listener, Order
@@ -23,43 +26,14 @@ from workbench.records import Failure, JobRecord, Progress, RunRecord
 from workbench.stamps import utc_now
 from workbench.states import JobState
 
-__all__ = ["SweepRun", "Trial"]
+__all__ = ["SweepRun"]
 
 _POLL_SECS = 5.0
 _MEASURE_SECS = 600.0
+# How long a store that is away is waited for where nothing can go on without it.
+_STORE_SECS = 120.0
+_STORE_POLL_SECS = 1.0
 _DAY_NS = 86_400_000_000_000
-
-
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One backtest of a sweep.
-
-    Attributes
-    ----------
-    job_id : str
-        Its job; empty if its point was refused.
-    point : dict
-        The values by path.
-    fold : int, optional
-        The split of a walk-forward, counted from 0.
-    part : str
-        ``train`` or ``test`` of that split; empty without one.
-    state : JobState
-        How it ended.
-    value : float, optional
-        The objective.
-    error : str
-        Why there is no value.
-
-    """
-
-    job_id: str
-    point: dict[str, Any]
-    fold: int | None = None
-    part: str = ""
-    state: JobState
-    value: float | None = None
-    error: str = ""
 
 
 class SweepRun:
@@ -92,11 +66,12 @@ class SweepRun:
         self._listener = listener
         self._search = msgspec.convert(order.spec["search"], Search)
         self._news = threading.Event()
-        self._trials: list[Trial] = []
+        self._log = TrialLog(root / self._id)
         self._expected = 0
         self._flying: dict[str, tuple[int, dict[str, Any]]] = {}  # Number and point by job
         self._obstacle = "the server stopped while it ran"
-        self._known = self._find_known()
+        before, objective = order.spec.get("requeued_from"), self._search.objective
+        self._known = self._read(lambda: find_known(service, root, before, objective))
 
     def run(self) -> Outcome:
         """Run all trials, write the summary, and return how the sweep ended."""
@@ -106,6 +81,8 @@ class SweepRun:
             self._run_parts()
         except BaseException:
             self._stop(list(self._flying))  # Nobody would look at what they find
+            with suppress(WorkbenchError):
+                self._log.write()
             raise
         finally:
             self._switch.detach()
@@ -148,9 +125,9 @@ class SweepRun:
 
     def _run_search(self, span: dict[str, Any], fold: int | None) -> Trial | None:
         """Try all points over one range; return the best."""
-        first = len(self._trials)
+        first = len(self._log.trials)
         self._run_all(build_plan(self._search), span, fold, "" if fold is None else "train")
-        return self._find_best(self._trials[first:])
+        return find_best(self._log.trials[first:], self._search.direction)
 
     def _run_all(self, plan: Plan, span: dict[str, Any], fold: int | None, part: str) -> None:
         slots = int(self._service.describe_resources()["slots"])
@@ -169,11 +146,17 @@ class SweepRun:
                 job = self._look_at(job_id)
                 if job is not None and job.state.is_finished:
                     number, point = flying.pop(job_id)
-                    trial = self._note(job, point, fold, part)
+                    trial = build_trial(job, self._search.objective, point, fold, part)
+                    self._add(trial)
                     plan.tell(number, trial.value)
             if flying or self._switch.is_paused:
-                self._news.wait(_POLL_SECS)
-                self._news.clear()
+                self._wait_for_news()
+
+    def _wait_for_news(self) -> None:
+        self._log.write_if_due()
+        due_secs = self._log.due_secs
+        self._news.wait(_POLL_SECS if due_secs is None else min(due_secs, _POLL_SECS))
+        self._news.clear()
 
     def _submit(
         self,
@@ -185,7 +168,7 @@ class SweepRun:
         part: str,
     ) -> str:
         """Submit a point and return its job; a point that is known, or cannot run, is told at once."""
-        known = self._known.get(_name(point, fold, part))
+        known = self._known.get(name_trial(point, fold, part))
         if known is not None:
             self._add(known)
             plan.tell(number, known.value)
@@ -201,8 +184,9 @@ class SweepRun:
                 name=" ".join([self._spec["name"] or self._id, *places, f"{number + 1:04d}"]),
                 parent_id=self._id,
                 point={**point, **place},
+                is_by_machine=True,
             )
-        except (ConflictError, StoreError, WorkerError) as e:  # It has nothing to do with this point
+        except (ConflictError, ServerError, StoreError, WorkerError) as e:  # Not because of this point
             self._obstacle = e.message
             self._switch.interrupt()
             return ""
@@ -213,30 +197,12 @@ class SweepRun:
             return ""
         return job.id
 
-    def _note(self, job: JobRecord, point: dict[str, Any], fold: int | None, part: str) -> Trial:
-        value = job.headline.get(self._search.objective) if job.state == JobState.COMPLETED else None
-        error = "" if job.failure is None else job.failure.message
-        if value is None and not error:
-            error = f"the run has no {self._search.objective}"
-        trial = Trial(
-            job_id=job.id,
-            point=point,
-            fold=fold,
-            part=part,
-            state=job.state,
-            value=value,
-            error="" if value is not None else error,
-        )
-        self._add(trial)
-        return trial
-
     def _add(self, trial: Trial) -> None:
-        self._trials.append(trial)
-        self._write_trials()
+        self._log.add(trial)
         self._report(JobState.PAUSED if self._switch.is_paused else JobState.RUNNING)
 
     def _report(self, state: JobState) -> None:
-        done = len(self._trials)
+        done = len(self._log.trials)
         fraction = min(done / self._expected, 1.0) if self._expected else 0.0
         self._listener.note_progress(
             self._id, Progress(state=state, stage="run", fraction=fraction, events=done)
@@ -255,42 +221,20 @@ class SweepRun:
         except StoreError:  # Away: look again later
             return None
 
-    def _find_best(self, trials: list[Trial]) -> Trial | None:
-        sign = 1 if self._search.direction == "maximize" else -1
-        valued = [t for t in trials if t.value is not None]
-        return max(valued, key=lambda t: sign * (t.value or 0.0), default=None)
-
-    def _find_known(self) -> dict[str, Trial]:
-        """Return what the sweep that this one repeats has completed."""
-        known: dict[str, Trial] = {}
-        before = self._spec.get("requeued_from")
-        while before:
-            directory = JobDirectory(self._root / before)
-            trials = msgspec.convert(directory.read_json("sweep.json").get("trials", []), list[Trial])
-            found = {_name(t.point, t.fold, t.part): t for t in trials if t.state == JobState.COMPLETED}
-            known = {**found, **known}
-            # It may have been stopped before it had taken over all that was known to it.
-            asked = directory.read_job()
-            before = None if asked is None else asked.requeued_from
-        return known
-
-    def _write_trials(self, **more: Any) -> None:
-        content = {"trials": msgspec.to_builtins(self._trials), **more}
-        JobDirectory(self._root / self._id).write_json("sweep.json", content)
-
     def _finish(self) -> Outcome:
         state, failure = JobState.COMPLETED, None
-        summary = {} if self._switch.is_interrupted else self._summarise()
+        self._log.write()  # The summary may take a while
+        summary = self._summarise_in_time()
         if self._switch.is_interrupted:  # Perhaps only now: the summary may lack what was being measured
             state = JobState.INTERRUPTED
             failure = Failure(kind="interrupted", message=self._obstacle)
         elif self._is_stopped:
             state = JobState.CANCELLED
-        elif not any(t.value is not None for t in self._trials):
-            errors = sorted({t.error for t in self._trials})
+        elif not any(t.value is not None for t in self._log.trials):
+            errors = sorted({t.error for t in self._log.trials})
             state = JobState.FAILED
             failure = Failure(kind="input", message=f"no trial has a value: {'; '.join(errors[:3])}")
-        self._write_trials(**({} if state == JobState.INTERRUPTED else summary))
+        self._log.write(**({} if state == JobState.INTERRUPTED else summary))
         directory = JobDirectory(self._root / self._id)
         directory.write_manifest(
             RunRecord(
@@ -306,15 +250,46 @@ class SweepRun:
         )
         return Outcome(state=state, result={}, failure=failure)
 
+    def _summarise_in_time(self) -> dict[str, Any]:
+        """Return the summary; where the store stays away the sweep is interrupted: it can be queued again."""
+        if self._switch.is_interrupted:
+            return {}
+        try:
+            return self._summarise()
+        except StoreError as e:
+            self._obstacle = e.message
+            self._switch.interrupt()
+            return {}
+
+    def _read[T](self, read: Callable[[], T]) -> T:
+        """
+        Return what the store says; while it is away, ask it again for a while.
+
+        Raises
+        ------
+        StoreError
+            If it stays away, or the sweep is interrupted.
+
+        """
+        deadline = time.monotonic() + _STORE_SECS
+        while True:
+            try:
+                return read()
+            except StoreError:
+                if self._switch.is_interrupted or time.monotonic() > deadline:
+                    raise
+            self._news.wait(_STORE_POLL_SECS)
+            self._news.clear()
+
     def _summarise(self) -> dict[str, Any]:
         is_walk = self._search.walk_forward is not None
-        judged = [t for t in self._trials if t.part == ("test" if is_walk else "")]
-        best = self._find_best(judged)
-        count = self._service.count_trials(self._spec["lineage"], self._spec["dataset"])
+        judged = [t for t in self._log.trials if t.part == ("test" if is_walk else "")]
+        best = find_best(judged, self._search.direction)
+        count = self._read(lambda: self._service.count_trials(self._spec["lineage"], self._spec["dataset"]))
         summary: dict[str, Any] = {"best": best and msgspec.to_builtins(best), "trials_of_lineage": count}
         if best is None:
             return summary
-        summary["headline"] = self._service.get(best.job_id).headline
+        summary["headline"] = self._read(lambda: self._service.get(best.job_id)).headline
         if is_walk:  # The tests lie one behind the other: there is nothing to compare side by side
             values = [t.value for t in judged if t.value is not None]
             summary["out_of_sample"] = {"tests": len(values), "mean": sum(values) / len(values)}
@@ -322,7 +297,7 @@ class SweepRun:
         paths = [str(self._root / t.job_id) for t in judged if t.state == JobState.COMPLETED]
         wish = {"trials": paths, "best": str(self._root / best.job_id), "count": count}
         try:
-            summary["statistics"] = self._service.ask(
+            summary["statistics"] = self._service.examine(
                 "workbench.backtest.sweep_tasks:measure", wish, timeout_secs=_MEASURE_SECS
             )
         except WorkbenchError as e:
@@ -341,10 +316,6 @@ class _Once:
 
     def tell(self, number: int, value: float | None) -> None:
         """Learn nothing: there is nothing left to choose."""
-
-
-def _name(point: dict[str, Any], fold: int | None, part: str) -> str:
-    return msgspec.json.encode([sorted(point.items()), fold, part]).decode()
 
 
 def _build_range(split: Split, part: str) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class _Coordinator:
         thread.start()
 
     def tend(self) -> None:
-        """Do nothing: a thread that has ended holds nothing."""
+        """End the child that checks the trials when no sweep is left that submits any."""
+        if not any(t.is_alive() for t in self._threads):
+            self._service.rest()
 
     def close(self) -> None:
         """Wait for the threads; they end when their sweeps are interrupted."""

@@ -61,9 +61,9 @@ def prepare(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     try:
         found = prepare_run(wish, control)
     except InputError as e:
-        raise type(e)(
-            e.message, expected=e.expected, advice=e.advice, field=f"backtest.{e.field}".rstrip(".")
-        ) from e
+        for error in (e, *e.errors):
+            error.field = f"backtest.{error.field}".rstrip(".")
+        raise
     _check_points(search.space, found, Path(spec["runs"]))
     preview = {**found["preview"], "points": _count_runs(search.space, search.walk_forward)}
     return {

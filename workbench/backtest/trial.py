@@ -17,7 +17,7 @@ from nautilus_trader.config import LoggingConfig
 from nautilus_trader.execution.config import ExecAlgorithmFactory
 from nautilus_trader.trading.config import StrategyFactory
 
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, InputError
 
 __all__ = ["try_engine"]
 
@@ -146,6 +146,13 @@ def _make_components(config: BacktestRunConfig, trial: BacktestRunConfig) -> Non
         for name, (make, add) in kinds.items():
             for i, component in enumerate(getattr(config.engine, name)):
                 error = _find_error(lambda: add(make(component)))  # noqa: B023 - called at once
+                if isinstance(error, InputError) and error.field:  # It says itself which value it is
+                    raise ConfigError(
+                        error.message,
+                        expected=error.expected,
+                        advice=error.advice,
+                        field=f"engine.{name}.{i}.config.{error.field}",
+                    ) from error
                 if error is not None:
                     raise ConfigError(
                         f"{name} {i} cannot be made: {_describe(error)}{_locate(error)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -16,7 +16,7 @@ from nautilus_trader.model.enums import AccountType, BookType, OmsType, OtoTrigg
 from workbench.backtest.decoding import find_field
 from workbench.errors import ConfigError
 
-__all__ = ["check_venues"]
+__all__ = ["check_venues", "find_venue_faults"]
 
 # Nautilus's own readers of these names end the process where the name is unknown.
 _NAMES: dict[str, type[Enum]] = {
@@ -54,43 +54,70 @@ def check_venues(config: BacktestRunConfig) -> None:
         If nautilus cannot use a value; the message names the venue and the field.
 
     """
+    for error in find_venue_faults(config.venues):
+        raise error
+    try:
+        node.BacktestNode([config])
+    except InvalidConfiguration as e:  # What the checks of the data leave: a book type without its data
+        raise ConfigError(str(e), field=_find_book(config)) from e
+
+
+def find_venue_faults(venues: Iterable[BacktestVenueConfig]) -> Iterator[ConfigError]:
+    """Yield an error for every value that nautilus cannot use; its field begins with ``venues.<number>``."""
     seen: set[str] = set()
-    for i, venue in enumerate(config.venues):
+    for i, venue in enumerate(venues):
         place = f"venues.{i}"
         if venue.name in seen:
-            raise ConfigError(
+            yield ConfigError(
                 f"the venue {venue.name} is configured twice",
                 expected="one entry a venue",
                 field=f"{place}.name",
             )
         seen.add(venue.name)
         if not venue.name.strip() or not venue.name.isascii():
-            raise ConfigError(
+            yield ConfigError(
                 f"a venue is named {venue.name!r}", expected="ASCII, such as SIM", field=f"{place}.name"
             )
-        _check_names(venue, place)
-        for field, read in _READERS.items():
-            try:
-                value = read(venue)
-            except Exception as e:  # Models are anybody's code, and nautilus raises many kinds
-                raise ConfigError(
-                    f"the venue {venue.name}: {field} is {_show(getattr(venue, field))}: {_first_line(e)}",
-                    expected="a value that nautilus_trader accepts",
-                    field=_find_place(e, field, place),
-                ) from e
-            if field == "starting_balances" and not value:
-                raise ConfigError(
-                    f"the venue {venue.name} has no starting balance",
-                    expected='for example "1000000 USD"',
-                    field=f"{place}.starting_balances",
-                )
-        _check_balances(venue, place)
-        _check_leverages(venue, place)
-        _check_modules(venue, place)
-    try:
-        node.BacktestNode([config])
-    except InvalidConfiguration as e:  # What the checks of the data leave: a book type without its data
-        raise ConfigError(str(e), field=_find_book(config)) from e
+        yield from _find_faults(venue, place)
+
+
+def _find_faults(venue: BacktestVenueConfig, place: str) -> Iterator[ConfigError]:
+    wrong = set()
+    for field, kind in _NAMES.items():
+        value = getattr(venue, field)
+        if isinstance(value, str) and value not in kind.__members__:
+            wrong.add(field)
+            yield ConfigError(
+                f"the venue {venue.name}: {field} is {value!r}",
+                expected=f"one of {', '.join(kind.__members__)}",
+                field=f"{place}.{field}",
+            )
+    for field, read in _READERS.items():
+        if field in wrong:  # To read it would end the process
+            continue
+        try:
+            value = read(venue)
+        except Exception as e:  # noqa: BLE001 - models are anybody's code, and nautilus raises many kinds
+            wrong.add(field)
+            error = ConfigError(
+                f"the venue {venue.name}: {field} is {_show(getattr(venue, field))}: {_first_line(e)}",
+                expected="a value that nautilus_trader accepts",
+                field=_find_place(e, field, place),
+            )
+            error.__cause__ = e
+            yield error
+            continue
+        if field == "starting_balances" and not value:
+            wrong.add(field)
+            yield ConfigError(
+                f"the venue {venue.name} has no starting balance",
+                expected='for example "1000000 USD"',
+                field=f"{place}.starting_balances",
+            )
+    if not wrong & {"base_currency", "starting_balances"}:
+        yield from _find_balance_faults(venue, place)
+    yield from _find_leverage_faults(venue, place)
+    yield from _find_module_faults(venue, place)
 
 
 def _find_place(error: Exception, field: str, place: str) -> str:
@@ -106,44 +133,35 @@ def _find_book(config: BacktestRunConfig) -> str:
     return f"venues.{found[0]}.book_type" if found else "venues"
 
 
-def _check_leverages(venue: BacktestVenueConfig, place: str) -> None:
+def _find_leverage_faults(venue: BacktestVenueConfig, place: str) -> Iterator[ConfigError]:
     found = {"default_leverage": venue.default_leverage}
     found |= {f"leverages.{name}": value for name, value in (venue.leverages or {}).items()}
     for name, value in found.items():
         if not value >= 1:
-            raise ConfigError(
+            yield ConfigError(
                 f"the venue {venue.name}: {name} is {value}", expected="1 or more", field=f"{place}.{name}"
             )
 
 
-def _check_modules(venue: BacktestVenueConfig, place: str) -> None:
+def _find_module_faults(venue: BacktestVenueConfig, place: str) -> Iterator[ConfigError]:
     for i, module in enumerate(venue.modules or []):
         try:
             ActorFactory.create(module)
-        except Exception as e:  # Anybody's code
-            raise ConfigError(
+        except Exception as e:  # noqa: BLE001 - anybody's code
+            error = ConfigError(
                 f"the venue {venue.name}: its module {module.actor_path} cannot be made: {_first_line(e)}",
                 expected="a simulation module and its configuration",
                 field=f"{place}.modules.{i}",
-            ) from e
-
-
-def _check_names(venue: BacktestVenueConfig, place: str) -> None:
-    for field, kind in _NAMES.items():
-        value = getattr(venue, field)
-        if isinstance(value, str) and value not in kind.__members__:
-            raise ConfigError(
-                f"the venue {venue.name}: {field} is {value!r}",
-                expected=f"one of {', '.join(kind.__members__)}",
-                field=f"{place}.{field}",
             )
+            error.__cause__ = e
+            yield error
 
 
-def _check_balances(venue: BacktestVenueConfig, place: str) -> None:
+def _find_balance_faults(venue: BacktestVenueConfig, place: str) -> Iterator[ConfigError]:
     base, balances = node.get_base_currency(venue), node.get_starting_balances(venue)
     for i, balance in enumerate(balances):
         if balance.as_decimal() < 0:
-            raise ConfigError(
+            yield ConfigError(
                 f"the venue {venue.name} starts with {balance}",
                 expected="no debt",
                 field=f"{place}.starting_balances.{i}",
@@ -152,13 +170,13 @@ def _check_balances(venue: BacktestVenueConfig, place: str) -> None:
         b.currency.code for i, b in enumerate(balances) if b.currency in [c.currency for c in balances[:i]]
     ]
     if twice:
-        raise ConfigError(
+        yield ConfigError(
             f"the venue {venue.name} has two starting balances in {twice[0]}",
             expected="one balance a currency",
             field=f"{place}.starting_balances",
         )
-    if base is not None and [b.currency for b in balances] != [base]:
-        raise ConfigError(
+    elif base is not None and [b.currency for b in balances] != [base]:
+        yield ConfigError(
             f"the venue {venue.name} has base_currency {base} and starts with "
             f"{', '.join(str(b) for b in balances)}",
             expected=f"one balance, in {base}",

@@ -10,8 +10,9 @@ from nautilus_trader.common.config import ActorConfig, ImportableActorConfig
 from nautilus_trader.system.kernel import NautilusKernel
 
 from workbench.errors import ConfigError
-from workbench.gate.gate import Gate, Valuer
+from workbench.gate.gate import Gate
 from workbench.gate.limits import parse_limits
+from workbench.gate.valuer import Valuer
 
 __all__ = ["RiskGate", "RiskGateConfig", "build_risk_gate"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import msgspec
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
@@ -31,32 +31,14 @@ from workbench.gate.rules import (
     measure_opening,
     observe,
 )
+from workbench.gate.valuer import Valuer
 
-__all__ = ["Gate", "GateEvent", "Valuation", "Valuer"]
+__all__ = ["Gate", "GateEvent"]
 
 _ENDPOINT = "ExecEngine.execute"
 _MOST_EVENTS = 1_000
 _SECOND_NS = 1_000_000_000
 _NOT_SENT = (OrderStatus.INITIALIZED, OrderStatus.RELEASED)
-
-
-class Valuation(NamedTuple):
-    """Equity and gross exposure now, in the reporting currency; ``None`` where a price or a rate is missing."""
-
-    equity: Decimal | None
-    exposure: Decimal | None
-
-
-class Valuer(Protocol):
-    """Who knows what things are worth, in the reporting currency."""
-
-    def measure(self) -> Valuation:
-        """Return what the accounts are worth now."""
-
-    def measure_notional(
-        self, instrument_id: InstrumentId, quantity: Decimal, price: Price | None, *, is_buy: bool
-    ) -> Decimal | None:
-        """Return the notional of a quantity, at `price` or at the market; ``None`` where it is not known."""
 
 
 class GateEvent(msgspec.Struct, frozen=True, kw_only=True):
