@@ -27,6 +27,7 @@ from workbench.api.server import ServerRecord, _configure
 from workbench.backtest.kind import BacktestKind
 from workbench.backtest.sweep_kind import SweepKind
 from workbench.config import Settings
+from workbench.errors import ExistsError
 from workbench.jobs.service import JobService
 from workbench.roles import Role
 from workbench.store.store import Store
@@ -60,7 +61,8 @@ class Serving:
         self._runner = asyncio.Runner()
 
     def add_user(self, name: str, role: Role) -> str:
-        self.store.add_user(name, role)
+        with contextlib.suppress(ExistsError):  # The workspace was served before
+            self.store.add_user(name, role)
         self.tokens[name] = make_token()
         self.store.add_token(name, token_hash=hash_token(self.tokens[name]))
         return self.tokens[name]

@@ -218,6 +218,8 @@ def test_prices_are_read_in_a_child(shared: Serving, run: JobRecord) -> None:
     assert answer["instrument_id"] == NAME
     assert len(answer["columns"]["close"]) <= 10
     assert all(isinstance(c, str) for c in answer["columns"]["close"])
+    assert sum(int(v) for v in answer["columns"]["volume"]) == answer["total"] * 1_000_000
+    assert answer["volume_is_traded"] is False  # Bars of bids
     unknown = shared.get(f"/backtests/{run.id}/results/prices", params={"instrument_id": "X.Y"})
     assert (unknown.status_code, unknown.json()["field"]) == (404, "instrument_id")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.serving import Serving
-from tests.jobs.walks import wait_for
+from tests.jobs.walks import wait_for, wait_until
 from workbench.records import JobRecord
 from workbench.roles import Role
 from workbench.states import JobState
@@ -44,6 +44,20 @@ def test_job_is_returned_whole_with_its_progress(api: Serving) -> None:
 
     assert (found["id"], found["state"], found["owner"]) == (job.id, "RUNNING", "researcher")
     assert found["spec"]["steps"] == 1_000_000
+
+
+def test_trace_of_a_job_at_work_is_its_equity_so_far(api: Serving) -> None:
+    job = submit(api, LONG)
+    wait_until(lambda: len(api.service.find_trace(job.id).points) > 1)
+
+    trace = api.get(f"/jobs/{job.id}/trace", user="viewer").json()
+
+    assert trace["currency"] == "USD"
+    assert trace["points"][0] == [1, "1.00"]
+    api.post(f"/jobs/{job.id}/cancel")
+    wait_for(api.service, job.id)
+    assert api.get(f"/jobs/{job.id}/trace").json() == {"points": [], "currency": ""}
+    assert api.get("/jobs/nothing/trace").status_code == 404
 
 
 def test_job_is_paused_inspected_resumed_and_cancelled(api: Serving) -> None:

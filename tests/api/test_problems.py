@@ -46,7 +46,10 @@ def check(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_error_of_the_tree_reaches_the_client_as_itself(kind: type[WorkbenchError]) -> None:
-    error = kind("it is so", expected="it otherwise", advice="do this", field="data.0.catalog_path")
+    parts = [kind(f"wrong {n}", expected="right", advice="mend it", field=f"data.{n}") for n in range(2)]
+    error = kind(
+        "it is so", expected="it otherwise", advice="do this", field="data.0.catalog_path", errors=parts
+    )
 
     response = build_response(error)
     rebuilt = build_problem_error(response.status_code, bytes(response.body))
@@ -54,6 +57,7 @@ def test_error_of_the_tree_reaches_the_client_as_itself(kind: type[WorkbenchErro
     assert response.status_code == STATUSES[kind.__name__]
     assert type(rebuilt) is kind
     assert (str(rebuilt), rebuilt.field) == (str(error), error.field)
+    assert [(str(e), e.field) for e in rebuilt.errors] == [(str(e), e.field) for e in parts]
 
 
 def test_error_nobody_foresaw_is_logged_by_a_reference_and_not_told(caplog: pytest.LogCaptureFixture) -> None:

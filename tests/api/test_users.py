@@ -65,6 +65,15 @@ def test_tokens_are_listed_without_themselves_and_revoked_by_id(shared: Serving)
     assert shared.request("DELETE", path).status_code == 404
 
 
+@pytest.mark.parametrize("change", [{"role": "trader"}, {"is_active": False}])
+def test_last_admin_stays_one(shared: Serving, change: dict[str, object]) -> None:
+    response = shared.request("PATCH", "/users/admin", json=change)
+
+    assert (response.status_code, response.json()["code"]) == (409, "conflict")
+    assert "last active admin" in response.json()["detail"]
+    assert shared.get("/whoami").json()["role"] == "admin"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [

@@ -74,7 +74,7 @@ def end_server(settings: Settings) -> None:
             process.kill()
 
 
-def wait_until(path: Path, secs: float = 30) -> None:
+def wait_until(path: Path, secs: float = 120) -> None:
     """Wait for a file."""
     deadline = time.monotonic() + secs
     while not path.exists():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,7 @@ from workbench.errors import (
     NotFoundError,
 )
 from workbench.jobs.worker import Limits
+from workbench.records import EquityTrace
 from workbench.roles import Role
 from workbench.states import JobState
 
@@ -173,6 +176,21 @@ def test_progress_is_told_while_waiting(client: Client, stocked: Settings) -> No
     assert len(fractions) > 1
     assert fractions == sorted(fractions)
     assert {p.currency for p in seen if p.equity is not None} == {"USD"}
+
+
+def test_trace_of_a_run_is_there_while_it_works(client: Client, stocked: Settings) -> None:
+    job = client.submit_backtest(build_config(stocked))
+    deadline = time.monotonic() + 60
+    while not job.load_trace().points:
+        assert not job.state.is_finished, job.record.failure
+        assert time.monotonic() < deadline
+    trace = job.load_trace()
+    assert trace.currency
+    assert all(Decimal(equity) > 0 and ts_ns > 0 for ts_ns, equity in trace.points)
+    job.cancel()
+    job.wait(60)
+
+    assert job.load_trace() == EquityTrace()
 
 
 def test_unknown_job_is_not_found(client: Client) -> None:

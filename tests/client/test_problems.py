@@ -34,6 +34,19 @@ def test_problem_with_known_code_is_the_error_itself(kind: type[WorkbenchError])
     assert (error.message, error.expected, error.advice, error.field) == ("d", "e", "a", "data.0")
 
 
+def test_all_wrong_fields_of_a_problem_are_errors_of_the_error() -> None:
+    errors = [{"field": "a", "message": "m", "expected": "e", "advice": "d"}, {"field": "b", "message": "n"}]
+    problem = {"detail": "m", "code": "config_invalid", "field": "a", "errors": [*errors, 7, {}]}
+
+    error = build_problem_error(422, json.dumps(problem).encode())
+
+    assert [(e.field, e.message, e.expected, e.advice) for e in error.errors] == [
+        ("a", "m", "e", "d"),
+        ("b", "n", "", ""),
+    ]
+    assert {type(e) for e in error.errors} == {type(error)}
+
+
 @pytest.mark.parametrize(
     ("status", "content", "kind", "words"),
     [

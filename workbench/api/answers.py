@@ -92,10 +92,22 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     _, components = msgspec.json.schema_components([Problem, *_models.values()], ref_template=_REFERENCE)
     parts = document.setdefault("components", {})
     schemas = parts.setdefault("schemas", {})
-    schemas.update(components)
+    schemas.update(_plain(components))
     # The framework's own shape of a wrong request, which nobody here answers with.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
     return document
+
+
+def _plain(schema: Any) -> Any:
+    """Return a schema in which tuples are lists of so many items: tools stumble over ``prefixItems``."""
+    if isinstance(schema, list):
+        return [_plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _plain(value) for key, value in schema.items()}
+    if "prefixItems" in found:
+        found["items"] = {"anyOf": found.pop("prefixItems")}
+    return found

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Response
 
 import workbench
-from workbench.api import backtests, channel, events, holdouts, jobs, strategies, sweeps, users
+from workbench.api import backtests, catalog, channel, events, holdouts, jobs, strategies, sweeps, users
 from workbench.api.answers import answer, build_openapi, encode
 from workbench.api.auth import Authentication, require
 from workbench.api.backtests import PREFIX
@@ -80,6 +80,7 @@ def build_app(
         store,
         workspace=settings.workspace,
         runs=settings.runs,
+        catalog=settings.catalog,
         is_multi_user=is_multi_user,
         links=links,
     )
@@ -91,7 +92,7 @@ def build_app(
         redirect_slashes=False,
     )
     app.state.context = context
-    parts = (backtests, channel, events, holdouts, jobs, strategies, sweeps, users)
+    parts = (backtests, catalog, channel, events, holdouts, jobs, strategies, sweeps, users)
     for router in (_router, *(part.router for part in parts)):
         app.include_router(router, prefix=PREFIX)
     app.include_router(_documents)

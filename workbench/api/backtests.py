@@ -60,9 +60,11 @@ class PricesAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Of what: the instrument, and the bar type (for ticks the instrument again).
     columns : dict[str, list[str]]
         ``ts``, the last stamp in each bar, ISO 8601 UTC, and ``open``, ``high``, ``low``, ``close``, decimals
-        as text.
+        as text; of bars and trades also ``volume``, the sum of what was merged.
     total : int
         The rows that were merged.
+    volume_is_traded : bool
+        Whether the volume is what was traded in a market: not that of bars of bid, ask or middle prices.
 
     """
 
@@ -70,6 +72,7 @@ class PricesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     identifier: str
     columns: dict[str, list[str]]
     total: int
+    volume_is_traded: bool
 
 
 class LimitsBody(BaseModel):

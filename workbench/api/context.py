@@ -13,6 +13,7 @@ import anyio.to_thread
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from workbench.api.cache import AnswerCache
 from workbench.jobs.links import Links
 from workbench.jobs.service import JobService
 from workbench.store.store import Store
@@ -21,6 +22,7 @@ __all__ = ["Activity", "Context", "ContextOf"]
 
 _INSPECTIONS = 8
 _READINGS = 16
+_ANSWERS = 64
 
 
 class Activity:
@@ -61,8 +63,8 @@ class Context:
         The jobs.
     store : Store
         The records.
-    workspace, runs : Path
-        The workspace, and where the directories of the jobs are.
+    workspace, runs, catalog : Path
+        The workspace, where the directories of the jobs are, and the default catalog.
     is_multi_user : bool
         Whether others than the server's own OS user can reach it.
     links : Links, optional
@@ -72,6 +74,8 @@ class Context:
     ----------
     activity : Activity
         Who uses the server.
+    answers : AnswerCache
+        What the catalogs hold, as it was told last.
     document : dict
         The OpenAPI document.
 
@@ -84,6 +88,7 @@ class Context:
         *,
         workspace: Path,
         runs: Path,
+        catalog: Path,
         is_multi_user: bool,
         links: Links | None = None,
     ) -> None:
@@ -91,9 +96,11 @@ class Context:
         self.store = store
         self.workspace = workspace
         self.runs = runs
+        self.catalog = catalog
         self.is_multi_user = is_multi_user
         self.links = links
         self.activity = Activity()
+        self.answers = AnswerCache(_ANSWERS)
         self.document: dict[str, Any] = {}
         self._inspections = anyio.CapacityLimiter(_INSPECTIONS)
         self._readings = anyio.CapacityLimiter(_READINGS)

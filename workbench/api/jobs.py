@@ -13,7 +13,7 @@ from workbench.api.answers import answer, encode
 from workbench.api.auth import require
 from workbench.api.context import Context, ContextOf
 from workbench.errors import ForbiddenError
-from workbench.records import Inspection, JobRecord, UserRecord
+from workbench.records import EquityTrace, Inspection, JobRecord, UserRecord
 from workbench.roles import Permission, is_allowed
 from workbench.states import JobState
 from workbench.store.query import JobPage, JobQuery
@@ -51,6 +51,7 @@ class Listing(BaseModel):
     parent_id: str = Query("", max_length=200, pattern=_TEXT)
     lineage: str = Query("", max_length=200, pattern=_TEXT)
     dataset: str = Query("", max_length=200, pattern=_TEXT)
+    is_top_level: bool = False
     text: str = Query("", max_length=200, pattern=_TEXT)
     sort: str = Query("-created_at", max_length=100, pattern=_TEXT)
     limit: int = Query(50, ge=1, le=1000)
@@ -141,6 +142,12 @@ async def requeue_job(context: ContextOf, user: _Researcher, job_id: JobId) -> R
 def inspect_job(context: ContextOf, user: _Viewer, job_id: JobId) -> Response:
     """Return what a paused job holds: positions, orders, accounts."""
     return encode(context.service.inspect(job_id))
+
+
+@router.get("/jobs/{job_id}/trace", **answer(EquityTrace, HTTPStatus.NOT_FOUND))
+def trace_job(context: ContextOf, user: _Viewer, job_id: JobId) -> Response:
+    """Return the equity of a backtest at work so far, in a few points; none before it began or after its end."""
+    return encode(context.service.find_trace(job_id))
 
 
 def _check_owner(context: Context, user: UserRecord, job_id: str) -> None:

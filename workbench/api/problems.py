@@ -71,11 +71,25 @@ _POLICY_VIOLATION = 1008
 _MAX_REASON = 120
 
 
-class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """One wrong field of a request."""
+class FieldProblem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One wrong field of a request.
+
+    Attributes
+    ----------
+    field : str
+        The place in the input.
+    message : str
+        What is wrong there.
+    expected, advice : str
+        What would have been accepted, and what to do about it.
+
+    """
 
     field: str
     message: str
+    expected: str = ""
+    advice: str = ""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,7 +139,7 @@ def find_status(error: WorkbenchError) -> HTTPStatus:
 def build_problem(error: Exception) -> Problem:
     """Return what a client is told of `error`: never a traceback, never what the request held."""
     if isinstance(error, WorkbenchError):
-        return _describe(
+        problem = _describe(
             find_status(error),
             error.code,
             error.message,
@@ -133,6 +147,11 @@ def build_problem(error: Exception) -> Problem:
             advice=error.advice,
             field=error.field,
         )
+        fields = [
+            FieldProblem(field=e.field, message=e.message, expected=e.expected, advice=e.advice)
+            for e in error.errors
+        ]
+        return msgspec.structs.replace(problem, errors=fields)
     if isinstance(error, RequestValidationError | WebSocketRequestValidationError):
         return _describe_fields(error.errors())
     if isinstance(error, HTTPException):

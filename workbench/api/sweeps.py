@@ -39,7 +39,7 @@ class SweepAnswer(msgspec.Struct, frozen=True, kw_only=True):
     job : JobRecord
         The sweep itself; its backtests are the jobs with its id as ``parent_id``.
     trials : list[dict]
-        The trials that have ended, see `workbench.backtest.sweep.Trial`.
+        The trials that have ended, see `workbench.backtest.sweep_trials.Trial`.
     best : dict, optional
         The best of them, once all have ended; of a walk-forward the best test.
     trials_of_lineage : int

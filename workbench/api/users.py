@@ -111,9 +111,9 @@ def add_user(context: ContextOf, admin: _Admin, body: UserBody) -> Response:
     return encode(context.store.add_user(body.name, body.role), HTTPStatus.CREATED)
 
 
-@router.patch("/users/{name}", **answer(UserRecord, HTTPStatus.NOT_FOUND, has_body=True))
+@router.patch("/users/{name}", **answer(UserRecord, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, has_body=True))
 def change_user(context: ContextOf, admin: _Admin, name: _Name, body: UserChange) -> Response:
-    """Change the role of a user, or shut them out and in again."""
+    """Change the role of a user, or shut them out and in again. The last active admin stays one."""
     return encode(context.store.update_user(name, role=body.role, is_active=body.is_active))
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from workbench.client.catalog import CatalogMethods
 from workbench.client.events import EventStream
 from workbench.client.job import Job
 from workbench.client.submission import Jsonable, anchor_paths, build_config, find_search_path, load_sources
@@ -32,7 +33,7 @@ class JobPage(msgspec.Struct, frozen=True):
     total: int
 
 
-class Client:
+class Client(CatalogMethods):
     """
     The server, for one user; may be used from any thread. `workbench.connect` makes one.
 
@@ -198,6 +199,7 @@ class Client:
         parent_id: str = "",
         lineage: str = "",
         dataset: str = "",
+        is_top_level: bool = False,
         text: str = "",
         sort: str = "-created_at",
         limit: int = 50,
@@ -212,6 +214,8 @@ class Client:
             In one of these; default: in any.
         kind, owner, parent_id, lineage, dataset : str
             With exactly this.
+        is_top_level : bool
+            Only those that belong to no sweep.
         text : str
             With this in its id or name.
         sort : str
@@ -235,6 +239,7 @@ class Client:
                 "parent_id": parent_id,
                 "lineage": lineage,
                 "dataset": dataset,
+                "is_top_level": is_top_level,
                 "text": text,
                 "sort": sort,
                 "limit": limit,
@@ -297,9 +302,13 @@ class Client:
             If the server is lost and does not come back.
 
         """
-        with EventStream(self._transport, after=after) as stream:
+        with self.listen(after=after) as stream:
             while (message := stream.take(timeout_secs)) is not None:
                 yield message
+
+    def listen(self, *, after: int | None = None) -> EventStream:
+        """Return what `events` yields as a stream, for who has other things to do meanwhile."""
+        return EventStream(self._transport, after=after)
 
     def holdouts(self) -> list[HoldoutRecord]:
         """Return the sealed ranges, each with how often it was used."""
@@ -324,25 +333,6 @@ class Client:
         """
         body = {"dataset": dataset, "start": start, "end": end}
         return msgspec.json.decode(self._transport.fetch("POST", "holdouts", body=body), type=HoldoutRecord)
-
-    def strategy_schema(self, path: str, *, config_path: str = "") -> dict[str, Any]:
-        """
-        Return the JSON schema of a strategy's configuration.
-
-        Parameters
-        ----------
-        path : str
-            The strategy, ``package.module:Class``.
-        config_path : str
-            Its configuration, where the name does not tell.
-
-        """
-        return self._ask(
-            "GET",
-            f"strategies/{quote(path, safe=':')}/schema",
-            params={"config_path": config_path},
-            timeout_secs=_CHECK_SECS,
-        )
 
     def users(self) -> list[UserRecord]:
         """Return the users."""
@@ -382,6 +372,9 @@ class Client:
     def _keep_user(self, method: str, path: str, body: dict[str, Any]) -> UserRecord:
         return msgspec.json.decode(self._transport.fetch(method, path, body=body), type=UserRecord)
 
+    def _find_search_path(self) -> list[str]:
+        return find_search_path() if self.is_local else []
+
     def _build_submission(
         self,
         config: Jsonable | Mapping[str, Any] | str | bytes,
@@ -399,6 +392,6 @@ class Client:
             "name": name,
             "overrides": dict(overrides or {}),
             "sources": {**load_sources(plain, self._settings.runs / "_strategies", given), **given},
-            "search_path": find_search_path() if self.is_local else [],
+            "search_path": self._find_search_path(),
             "limits": msgspec.to_builtins(limits) if limits is not None else {},
         }

@@ -66,6 +66,11 @@ class EventStream:
     ) -> None:
         self.close()
 
+    @property
+    def is_lost(self) -> bool:
+        """Return whether nobody has answered since the connection was lost, or was tried for the first time."""
+        return self._lost_at is not None
+
     def close(self) -> None:
         """Close the connection; `take` opens a new one."""
         self._socket = None

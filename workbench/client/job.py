@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ import msgspec
 from workbench.client.events import EventStream
 from workbench.client.transport import Transport
 from workbench.errors import RunError
-from workbench.records import Inspection, JobRecord, Progress, RunRecord
+from workbench.records import EquityTrace, Inspection, JobRecord, Progress, RunRecord
 from workbench.states import JobState
 
 if TYPE_CHECKING:
@@ -213,6 +214,120 @@ class Job:
         )
         frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
         return frame
+
+    def load_prices(
+        self,
+        instrument_id: str,
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        points: int = 2_000,
+    ) -> pd.DataFrame:
+        """
+        Return prices of an instrument of a backtest, merged into at most `points` bars.
+
+        Parameters
+        ----------
+        instrument_id : str
+            The instrument.
+        start, end : str, optional
+            The range, ISO 8601, UTC unless they say otherwise; default: that of the run.
+        points : int
+            The most bars, at most 100,000.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``ts`` (UTC, the last stamp in the bar) and ``open``, ``high``, ``low``, ``close``
+            (`decimal.Decimal`); of bars and trades also ``volume``. ``attrs["rows"]`` is how many rows were
+            merged, ``attrs["identifier"]`` what was read: a bar type, or the instrument for ticks, and
+            ``attrs["volume_is_traded"]`` whether the volume is what was traded in a market.
+
+        Raises
+        ------
+        NotFoundError
+            If the run has no such instrument, or its data are not there any more.
+
+        """
+        import pandas as pd
+
+        span = {name: one for name, one in (("start", start), ("end", end)) if one is not None}
+        found = self._transport.fetch_json(
+            "GET",
+            f"backtests/{self.id}/results/prices",
+            params={"instrument_id": instrument_id, "points": points, **span},
+            timeout_secs=_RESULT_SECS,
+        )
+        columns: dict[str, list[str]] = found["columns"]
+        exact = {name: [Decimal(v) for v in values] for name, values in columns.items() if name != "ts"}
+        frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in exact.items()})
+        frame.insert(
+            0, "ts", pd.to_datetime(pd.Series(columns["ts"], dtype=object), utc=True, format="ISO8601")
+        )
+        frame.attrs.update(
+            rows=found["total"],
+            identifier=found["identifier"],
+            volume_is_traded=found.get("volume_is_traded", False),  # An older server does not say
+        )
+        return frame
+
+    def load_trials(self, *, limit: int = 1_000) -> tuple[list[JobRecord], int]:
+        """
+        Return the backtests of the same strategy on the same data, whoever ran them, and how many there are.
+
+        Parameters
+        ----------
+        limit : int
+            The most records to return, the newest first; all are counted.
+
+        Returns
+        -------
+        list of JobRecord, int
+            Those that wait are not among them: they have tried nothing yet.
+
+        """
+        found = self._transport.fetch_json(
+            "GET",
+            "jobs",
+            params={
+                "kind": "backtest",
+                "lineage": self.record.lineage,
+                "dataset": self.record.dataset,
+                "state": [str(state) for state in JobState if state != JobState.PENDING],
+                "sort": "-created_at",
+                "limit": limit,
+            },
+        )
+        return msgspec.convert(found["items"], list[JobRecord]), int(found["total"])
+
+    def load_trace(self) -> EquityTrace:
+        """Return the equity so far of a backtest at work, in a few points; none before it began or after its end."""
+        content = self._transport.fetch("GET", f"jobs/{self.id}/trace")
+        return msgspec.json.decode(content, type=EquityTrace)
+
+    def load_curve(self, points: int = 60) -> EquityTrace:
+        """
+        Return the equity of a backtest that has ended, in a few points with the extremes among them.
+
+        Raises
+        ------
+        NotFoundError
+            If it kept none.
+
+        """
+        import numpy as np
+
+        path = f"backtests/{self.id}"
+        table = self._transport.fetch_json("GET", f"{path}/results/equity", params={"points": points})
+        manifest = self._transport.fetch_json("GET", path)["manifest"] or {}
+        names = [column["name"] for column in table["columns"]]
+        ts, equity = names.index("ts"), names.index("equity")
+        rows = [row for row in table["rows"] if row[equity] is not None]
+        stamps = np.array([row[ts].removesuffix("Z") for row in rows], dtype="datetime64[ns]").astype("int64")
+        return EquityTrace(
+            points=[(int(ns), row[equity]) for ns, row in zip(stamps, rows, strict=True)],
+            currency=manifest.get("currency", ""),
+        )
 
     def _renew(self) -> JobRecord:
         return self.record if self.record.state.is_finished else self.refresh()

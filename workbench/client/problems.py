@@ -19,7 +19,8 @@ def build_problem_error(status: int, content: bytes) -> WorkbenchError:
     Return the error that the server has described in the body `content` of its answer.
 
     With a code that is not known here, or a body that is no problem document (a proxy's page), it is an
-    `InputError` where the request was at fault, and a `ServerError` where the server was.
+    `InputError` where the request was at fault, and a `ServerError` where the server was. Its `errors` are all
+    wrong fields that the server names.
     """
     problem = _decode(content)
     kind = find_error(str(problem.get("code", "")))
@@ -28,8 +29,22 @@ def build_problem_error(status: int, content: bytes) -> WorkbenchError:
         kind = InputError if status in _CLIENT_ERRORS else ServerError
         text = message or content[:_MAX_TEXT].decode(errors="replace").strip()
         message = f"the server answered {status}: {text or 'without a reason'}"
-    expected, advice, field = (str(problem.get(name) or "") for name in ("expected", "advice", "field"))
-    return kind(message, expected=expected, advice=advice, field=field)
+    error = kind(message, **_read_parts(problem))
+    error.errors = tuple(
+        (kind if issubclass(kind, InputError) else InputError)(str(one["message"]), **_read_parts(one))
+        for one in _find_fields(problem.get("errors"))
+    )
+    return error
+
+
+def _read_parts(problem: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(problem.get(name) or "") for name in ("expected", "advice", "field")}
+
+
+def _find_fields(errors: Any) -> list[dict[str, Any]]:
+    """Return the wrong fields, of whatever a proxy may have made of them."""
+    found = errors if isinstance(errors, list) else []
+    return [one for one in found if isinstance(one, dict) and one.get("message")]
 
 
 def _decode(content: bytes) -> dict[str, Any]:
