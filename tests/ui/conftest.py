@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,22 @@ def unpack_chart(html: str) -> dict[str, Any]:
     assert match is not None
     payload: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(match[1])))
     return payload
+
+
+@pytest.fixture(autouse=True)
+def outside_loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """
+    Hide the event loop of a browser that an earlier test has opened.
+
+    Components made where a loop runs hand their work to it; in these tests nobody would wait for that.
+    """
+    if request.node.get_closest_marker("browser") is not None:
+        yield
+        return
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
 
 
 @pytest.fixture

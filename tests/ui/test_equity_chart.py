@@ -95,3 +95,37 @@ def test_equity_chart_bad_frame_raises(equity: pd.DataFrame, change: object, wor
 def test_equity_chart_too_many_runs_raises(equity: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="at most 6"):
         EquityCurveChart({str(n): equity for n in range(7)}, "USD")
+
+
+def test_equity_chart_appended_samples_continue_the_drawdown(
+    equity: pd.DataFrame, read_column: ReadColumn
+) -> None:
+    chart = EquityCurveChart(equity, "USD")
+    chart.append(pd.DatetimeIndex(["2012-02-02 12:00Z", "2012-02-03 00:00Z"]), [1045.0, 1210.0])
+    chart.append(pd.Timestamp("2012-02-04", tz="UTC"), 1089.0)
+    html = chart.build_html()
+    assert read_column(html, "curve0", "equity")[-3:] == [1045, 1210, 1089]
+    assert read_column(html, "curve0", "drawdown")[-3:] == [-5, 0, -10]
+
+
+@pytest.mark.parametrize(
+    ("ts", "values", "words"),
+    [
+        (pd.Timestamp("2012-01-01", tz="UTC"), 1.0, "back in time"),
+        (pd.Timestamp("2013-01-01"), 1.0, "time zone"),
+        ([2 * 10**18, 10**18], [1.0, 2.0], "back in time"),
+        ([2 * 10**18], [1.0, 2.0], "1 times and 2 values"),
+    ],
+)
+def test_equity_chart_bad_sample_raises(equity: pd.DataFrame, ts: Any, values: Any, words: str) -> None:
+    chart = EquityCurveChart(equity, "USD")
+    with pytest.raises(InputError, match=words):
+        chart.append(ts, values)
+
+
+def test_equity_chart_static_form_has_no_name_and_asks_nothing(
+    equity: pd.DataFrame, read_payload: Callable[[str], dict[str, Any]]
+) -> None:
+    html = EquityCurveChart(equity, "USD", name="main").build_html()
+    assert "data-name" not in html
+    assert read_payload(html)["live"] is False

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from workbench.errors import InputError
+from workbench.ui.live_html import Action
 from workbench.ui.price_chart import PriceChart
 from workbench.ui.report import RunView
 
@@ -104,3 +106,67 @@ def test_price_chart_descending_bars_raise() -> None:
     frame = pd.DataFrame({"ts": ts, **dict.fromkeys(("open", "high", "low", "close"), Decimal(1))})
     with pytest.raises(InputError, match="back in time"):
         PriceChart(frame)
+
+
+def _send_view(chart: PriceChart, start: float, end: float) -> dict[str, dict[str, np.ndarray]]:
+    widget: Any = chart.build_widget()
+    sent: dict[str, dict[str, np.ndarray]] = {}
+
+    def send(content: dict[str, Any], buffers: list[bytes]) -> None:
+        columns = zip(content["columns"], buffers, strict=True)
+        sent[content["source"]] = {name: np.frombuffer(part) for name, part in columns}
+
+    widget.send = send
+    chart.act(Action("view", chart.name, [start, end]))
+    return sent
+
+
+def test_price_chart_view_gets_single_bars_and_the_line_outside(run: RunView) -> None:
+    chart = _chart(run)
+    assert run.prices is not None
+    prices = run.prices["GBP/USD.SIM"]
+    stamps = prices["ts"].dt.as_unit("ns").astype("int64").to_numpy() / 1e6
+    sent = _send_view(chart, stamps[5_000], stamps[5_300])
+    inside = (sent["bars"]["ts"] >= stamps[5_000]) & (sent["bars"]["ts"] <= stamps[5_300])
+    assert inside.sum() == 301
+    assert sent["bars"]["open"][inside].tolist() == [float(v) for v in prices["open"][5_000:5_301]]
+    assert (sent["line"]["ts"][0], sent["line"]["ts"][-1]) == (stamps[0], stamps[-1])
+    assert (np.diff(sent["line"]["ts"]) > 0).all()
+    assert sum(part.nbytes for columns in sent.values() for part in columns.values()) < 300_000
+
+
+def test_price_chart_with_a_loader_asks_it_for_more_than_is_visible(run: RunView) -> None:
+    assert run.prices is not None
+    prices = run.prices["GBP/USD.SIM"]
+    asked: list[tuple[pd.Timestamp, pd.Timestamp]] = []
+
+    def load(start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+        asked.append((start, end))
+        return prices[(prices["ts"] >= start) & (prices["ts"] <= end)]
+
+    chart = PriceChart(prices.iloc[::60], load_prices=load)
+    start = pd.Timestamp("2012-02-08 10:00", tz="UTC")
+    sent = _send_view(chart, start.timestamp() * 1e3, (start.timestamp() + 3_600) * 1e3)
+    assert asked == [(start - pd.Timedelta("1h"), start + pd.Timedelta("2h"))]
+    assert len(sent["bars"]["ts"]) == 181
+    assert np.median(np.diff(sent["bars"]["ts"])) == 60_000
+
+
+def test_price_chart_loader_that_fails_says_so_and_leaves_the_overview(run: RunView) -> None:
+    def load(start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+        raise OSError("the server is away")
+
+    assert run.prices is not None
+    chart = PriceChart(run.prices["GBP/USD.SIM"].iloc[::60], load_prices=load)
+    sent = _send_view(chart, 1_328_100_000_000, 1_328_200_000_000)
+    assert len(sent["line"]["ts"]) > 100
+    assert "the server is away" in chart._live.problem  # type: ignore[union-attr]
+
+
+def test_price_chart_view_shows_fills_that_the_overview_left_out(run: RunView) -> None:
+    fills = pd.concat([run.fills] * 3, ignore_index=True)
+    last = fills["ts_event"].max().timestamp() * 1e3
+    sent = _send_view(_chart(run, fills=fills), last - 3_600_000, last)
+    times = np.concatenate([sent["fills_BUY"]["ts"], sent["fills_SELL"]["ts"]])
+    expected = (fills["ts_event"] >= pd.Timestamp(last - 3_600_000, unit="ms", tz="UTC")).sum()
+    assert len(times) == expected > 0

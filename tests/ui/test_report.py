@@ -13,7 +13,9 @@ from workbench.ui.report import Report, RunView
 def test_report_has_every_section_and_is_small(run: RunView) -> None:
     html = Report(run).build_html()
     titles = ["EMACross GBP/USD.SIM", "Equity, marked to market", "Price and fills", "Monthly returns",
-              "Return and risk", "Trades and activity", "Costs, gross to net", "As nautilus reports it", "Trades<",
+              "Return and risk", "Trades and activity", "Daily returns", "Exposure", "Loss of one day",
+              "Deepest drawdowns", "Drawdown and tails", "Costs, gross to net", "As nautilus reports it",
+              "If costs had been higher", "By side", "By hour of entry", "Trades<",
               "Assumptions", "Run<"]  # fmt: skip
     places = [html.index(f"aria-level='3'>{title}") for title in titles]
     assert places == sorted(places)

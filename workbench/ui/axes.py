@@ -9,6 +9,7 @@ from bokeh.models import (
     CrosshairTool,
     CustomJSTickFormatter,
     DatetimeTickFormatter,
+    Label,
     PanTool,
     Range1d,
     ResetTool,
@@ -19,7 +20,7 @@ from bokeh.plotting import figure
 
 from workbench.ui.theme import paint, style_figure
 
-__all__ = ["build_time_figures"]
+__all__ = ["add_end_label", "build_time_figures"]
 
 _CHAR_PX = 7.3  # a 12 px monospace digit
 
@@ -88,6 +89,35 @@ def build_time_figures(
         plot.xaxis.ticker.desired_num_ticks = 8
         figures.append(plot)
     return figures
+
+
+def add_end_label(plot: figure, name: str, text: str, token: str) -> str:
+    """
+    Add the name of a line, which `chart.js` keeps at the line's right end and clear of the other names.
+
+    Returns
+    -------
+    str
+        `name`, that of the model.
+
+    """
+    label = Label(
+        name=name,
+        x=0,
+        y=0,
+        text=text,
+        text_align="right",
+        text_baseline="bottom",
+        y_offset=3,
+        text_font_size="12px",
+        text_font_style="bold",
+        background_fill_alpha=0.6,
+        padding=1,
+        visible=False,
+    )
+    paint(label, text_color=token, background_fill_color="panel")
+    plot.add_layout(label)
+    return name
 
 
 def _build_time_formatter() -> DatetimeTickFormatter:

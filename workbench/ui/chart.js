@@ -1,5 +1,5 @@
 // Everything a chart does in the browser. Runs once per page, after BokehJS, with that private BokehJS as `Bokeh`.
-// A chart is {item, data, read, fit, detail, tips, live}: what `json_item` made, its data, and what should happen when the reader
+// A chart is {item, data, read, fit, detail, tips, parallel, live}: what `json_item` made, its data, and what should happen when the reader
 // moves or zooms. Its host says which one it is: `data-chart` holds it, packed, and `data-name` its name, if it has one.
 (Bokeh => {
   const {Document} = Bokeh.require("document");
@@ -13,7 +13,7 @@
   };
 
   // ---- data: columns travel as [digits, whole steps from one value to the next]; null is a missing value
-  const unpack = (doc, data) => {
+  const unpack = (doc, data, detail) => {
     for (const [source, columns] of Object.entries(data)) {
       const made = {};
       for (const [name, [digits, steps]] of Object.entries(columns)) {
@@ -25,8 +25,16 @@
         });
         made[name] = values;
       }
-      doc.get_model_by_name(source).data = made;
+      doc.get_model_by_name(source).data = complete(made, source, detail);
     }
+  };
+  // What candles are drawn with follows from their prices: the open of those that rose and of those that fell, the close of those
+  // that did neither, and the two ends of that one's dash.
+  const complete = (data, source, detail) => {
+    if (!detail || !detail.candles || source != detail.candles.source) return data;
+    const {ts, open, close, width} = data, pick = want => open.map((v, i) => want(close[i] - v) ? v : NaN);
+    return {...data, up: pick(d => d > 0), down: pick(d => d < 0), flat: pick(d => d === 0),
+      ts0: ts.map((t, i) => t - width[i] / 2), ts1: ts.map((t, i) => t + width[i] / 2)};
   };
 
   // ---- colours: models tagged {paint: {property: token}} get the page's computed token colours
@@ -116,8 +124,30 @@
     }
     if (!(low <= high)) return;
     if (spec.top !== undefined && spec.top !== null) high = spec.top;
+    if (spec.floor !== undefined) low = Math.min(low, spec.floor);
     const pad = (high - low || Math.abs(high) * 1e-4 || 1) * 0.06;
     figure.y_range.setv({start: low - pad, end: spec.top === undefined || spec.top === null ? high + pad : high + pad * 0.5});
+  };
+
+  // ---- the name of a line stands at its right end, wherever the reader has zoomed to, and clear of the other names
+  const placeEnds = (doc, ends) => {
+    if (!ends || !ends.length) return;
+    const figure = doc.get_model_by_name(ends[0].figure), {start, end} = figure.x_range, {start: low, end: high} = figure.y_range;
+    const step = 18 * (high - low) / (figure.properties.inner_height.is_unset ? 230 : figure.inner_height), shown = [];
+    for (const spec of ends) {
+      const label = doc.get_model_by_name(spec.label), xs = column(doc, spec.source, spec.x), ys = column(doc, spec.source, spec.y);
+      let i = lower(xs, end);
+      if (i == xs.length || xs[i] > end) i--;
+      while (i > 0 && Number.isNaN(ys[i])) i--;
+      if (i < 0 || xs[i] < start || Number.isNaN(ys[i])) { label.visible = false; continue }
+      shown.push({label, x: i == xs.length - 1 ? xs[i] : end, y: Math.min(Math.max(ys[i], low), high)});
+    }
+    shown.sort((a, b) => b.y - a.y);
+    let roof = high - step;   // a name stands on its line
+    for (const one of shown) { one.y = Math.min(one.y, roof); roof = one.y - step }
+    let floor = low;
+    for (const one of shown.reverse()) { one.y = Math.max(one.y, floor); floor = one.y + step }
+    for (const {label, x, y} of shown) label.setv({x, y, visible: true});
   };
 
   // ---- detail by zoom: candles when few bars are visible, markers small and faint when there are many
@@ -125,7 +155,8 @@
     const figure = doc.get_model_by_name(spec.figure), {start, end} = figure.x_range;
     if (spec.candles) {
       const xs = column(doc, spec.candles.source, "ts"), few = lower(xs, end) - lower(xs, start) <= spec.candles.most;
-      const width = Math.max(1, spec.candles.width * (figure.properties.inner_width.is_unset ? 1000 : figure.inner_width) / (end - start));
+      const [wide] = column(doc, spec.candles.source, "width");
+      const width = Math.max(1, (wide ?? 0) * (figure.properties.inner_width.is_unset ? 1000 : figure.inner_width) / (end - start));
       for (const name of spec.candles.bodies) doc.get_model_by_name(name).line_width = {value: width};
       for (const name of spec.candles.show) doc.get_model_by_name(name).visible = few;
       for (const name of spec.candles.hide) doc.get_model_by_name(name).visible = !few;
@@ -196,6 +227,72 @@
       tip.style.left = Math.max(0, left) + "px"; tip.style.top = top + "px";
     });
     figure.on_event("mouseleave", hide);
+    return e => { const hit = find(e); return hit ? doc.get_model_by_name(hit.m.source).data.ts[hit.i] : null };
+  };
+
+  // ---- parallel coordinates: lines from the places of the trials, one under the pointer, ranges kept by dragging along an axis
+  const addParallel = (doc, host, spec) => {
+    const figure = doc.get_model_by_name(spec.figure), places = doc.get_model_by_name("trials").data;
+    const axes = spec.names.map((_, k) => places["axis" + k]), count = axes[0].length, ranges = new Map();
+    const xs = axes.map((_, k) => k), line = i => axes.map(a => a[i]);
+    let kept = [];
+    const fill = (name, rows) => { doc.get_model_by_name(name).data = {xs: rows.map(() => xs), ys: rows.map(line)} };
+    const draw = () => {
+      kept = [];
+      for (let i = 0; i < count; i++)
+        if ([...ranges].every(([k, [low, high]]) => axes[k][i] >= low && axes[k][i] <= high)) kept.push(i);
+      fill("others", kept.filter(i => i >= spec.best)); fill("best", kept.filter(i => i < spec.best).reverse()); fill("hovered", []);
+      doc.get_model_by_name("brushes").data = {x: [...ranges.keys()], y0: [...ranges.values()].map(r => r[0]), y1: [...ranges.values()].map(r => r[1])};
+    };
+    draw();
+    const axis = doc.get_model_by_name("parallel_names");
+    const write = () => {
+      const room = Math.max(4, Math.floor((figure.properties.inner_width.is_unset ? 900 : figure.inner_width) / (axes.length - 0.1) / 7.4) - 1);
+      axis.major_label_overrides = new Map(spec.names.map((n, k) => [k, n.length > room ? n.slice(0, room - 1) + "\u2026" : n]));
+    };
+    write(); figure.properties.inner_width.change.connect(write);
+    const tip = document.createElement("div"); tip.className = "wb-tip"; tip.hidden = true; host.append(tip);
+    const find = e => {
+      const k = Math.min(Math.max(Math.floor(e.x), 0), axes.length - 2), t = Math.min(Math.max(e.x - k, 0), 1);
+      const scale = figure.inner_height / (figure.y_range.end - figure.y_range.start);
+      let best = null, near = 8;
+      if (axes.length < 2) return best;
+      for (const i of kept) {
+        const d = Math.abs(axes[k][i] * (1 - t) + axes[k + 1][i] * t - e.y) * scale;
+        if (d < near) { near = d; best = i }
+      }
+      return best;
+    };
+    let shown = null;
+    const hide = () => { if (shown !== null) { shown = null; fill("hovered", []) } tip.hidden = true };
+    figure.on_event("mousemove", e => {
+      const i = find(e);
+      if (i === null) return hide();
+      if (i !== shown) {
+        shown = i; fill("hovered", [i]); tip.textContent = "";
+        for (const text of [`trial ${spec.trials[i]}`, ...spec.names.map((name, k) => `${name} ${spec.texts[k][i]}`)]) {
+          const el = document.createElement("div"); el.textContent = text; tip.append(el);
+        }
+        tip.firstChild.className = "mute"; tip.lastChild.style.fontWeight = 600;
+      }
+      tip.hidden = false;
+      const beside = e.sx + 16 + tip.offsetWidth > host.clientWidth ? e.sx - tip.offsetWidth - 16 : e.sx + 16;
+      tip.style.left = Math.max(0, beside) + "px";
+      tip.style.top = Math.max(0, Math.min(e.sy + 8, host.clientHeight - tip.offsetHeight - 4)) + "px";
+    });
+    figure.on_event("mouseleave", hide);
+    let brush = null;
+    figure.on_event("panstart", e => {
+      const k = Math.round(e.x), width = figure.inner_width / (figure.x_range.end - figure.x_range.start);
+      brush = k >= 0 && k < axes.length && Math.abs(e.x - k) * width < 14 ? {k, from: e.y} : null;
+    });
+    figure.on_event("pan", e => {
+      if (!brush) return;
+      ranges.set(brush.k, [Math.min(brush.from, e.y), Math.max(brush.from, e.y)]); draw();
+    });
+    figure.on_event("panend", () => { brush = null });
+    figure.on_event("doubletap", () => { ranges.clear(); draw() });
+    figure.on_event("tap", e => { const i = find(e); if (i !== null) tell(host, "wb-pick", {name: host.dataset.name, ts: i}) });
   };
 
   // ---- a page that is being scrolled past a chart keeps scrolling: the wheel zooms once the pointer has moved on the chart
@@ -260,59 +357,78 @@
 
   // ---- what is visible is asked for in finer detail: one question at a time, the last one wins
   const ask = (chart, range) => {
-    let timer = 0;
+    let waits = false;
     const send = () => {
-      timer = 0;
-      if (chart.asked && performance.now() - chart.asked < 2000) { timer = setTimeout(send, 50); return }
+      waits = false;
+      const left = chart.asked ? chart.asked + 2000 - performance.now() : 0;
+      if (left > 0) { if (!chart.again) { chart.again = send; setTimeout(() => { if (chart.again) { chart.again = null; send() } }, left) } return }
       chart.asked = performance.now();
       tell(chart.host, "wb-view", {name: chart.host.dataset.name, start: range.start, end: range.end});
     };
-    return () => { if (!timer) timer = setTimeout(send, 30) };
+    return () => { if (!waits) { waits = true; setTimeout(send, 10) } };
   };
+  const answered = chart => { chart.asked = 0; const {again} = chart; chart.again = null; again?.() };
 
   // ---- data that come later: a new line for what is visible, or rows at the end of it
   const setData = (host, source, columns, mode, rollover) => {
     const chart = find(host);
     if (!chart) return;
     const {doc, home, range} = chart, model = doc.get_model_by_name(source);
-    if (mode == "append") model.stream(columns, rollover ?? undefined); else { model.data = columns; chart.asked = 0 }
-    const xs = model.data.ts, end = xs && xs.length ? xs[xs.length - 1] : -Infinity;
-    if (mode == "append" && end > home.end) {
-      const follows = range.end >= home.end, slide = follows && range.start > home.start ? end - range.end : 0;
-      home.end = end;
-      const span = home.end - home.start;
-      range.bounds = [home.start - span * 0.02, home.end + span * 0.02];
-      if (follows) range.setv({start: range.start + slide, end});
+    if (!model) return;
+    if (mode == "append") model.stream(columns, rollover ?? undefined);
+    else { model.data = complete(columns, source, chart.detail); answered(chart) }
+    const xs = chart.grows ? model.data.ts ?? [] : [], first = xs[0] ?? Infinity, last = xs[xs.length - 1] ?? -Infinity;
+    if (first < home.start || last > home.end) {
+      // A view of all, or of the end, stays one.
+      const follows = range.end >= home.end, whole = follows && range.start <= home.start;
+      home.start = Math.min(home.start, first); home.end = Math.max(home.end, last);
+      const span = home.end - home.start, pad = span * 0.02;
+      const start = whole ? home.start : follows ? range.start + home.end - range.end : range.start;
+      range.bounds = [home.start - pad, home.end + pad];
+      if (follows) range.setv({start, end: home.end});
     }
-    chart.update(); chart.write();
+    if (mode == "append") chart.later(); else { chart.update(); chart.write() }   // what was asked for is drawn at once
   };
   const setRange = (host, start, end) => { const chart = find(host); if (chart) chart.range.setv({start, end}) };
   const drop = host => { const chart = find(host); if (chart) { live.delete(chart); chart.doc.clear() } };
 
   const show = async host => {
     const text = host.dataset.chart;
-    const {item, data, read, fit, detail, tips, live: asks} = JSON.parse(await inflate(text));
+    const {item, data, read, fit, detail, tips, parallel, live: asks} = JSON.parse(await inflate(text));
     if (host.dataset.shown || host.dataset.chart !== text) return;   // the same output, run twice by the page
     host.dataset.shown = "1";
     drop(host);
     const doc = Document.from_json(item.doc), root = doc.roots()[0];
-    unpack(doc, data);
+    unpack(doc, data, detail);
     paint(doc, host);
     if (detail) shapeMarkers(doc, detail);
     const place = document.createElement("div"); place.className = "wb-plot";
     host.replaceChildren(place);
-    const update = () => { if (detail) setDetail(doc, detail); for (const f of fit ?? []) fitValues(doc, f) };
-    const chart = {host, doc, update, write: () => {}};
+    const setTicks = figures => {
+      for (const name of figures) {
+        const figure = doc.get_model_by_name(name);
+        if (figure.properties.inner_width.is_unset) continue;
+        const wanted = Math.max(2, Math.min(8, Math.floor(figure.inner_width / 105)));
+        for (const axis of figure.below) if (axis.ticker && axis.ticker.desired_num_ticks != wanted) axis.ticker.desired_num_ticks = wanted;
+      }
+    };
+    const update = () => {
+      if (read) setTicks(read.figures);
+       if (detail) setDetail(doc, detail); for (const f of fit ?? []) fitValues(doc, f); placeEnds(doc, read?.ends) };
+    let waits = false;
+    const later = () => { if (!waits) { waits = true; requestAnimationFrame(() => { waits = false; update(); chart.write() }) } };
+    const chart = {host, doc, detail, update, later, write: () => {}, pick: e => e.x, grows: !detail};
     update();
     if (read && read.figures.length) {
-      const figure = doc.get_model_by_name(read.figures[0]), range = chart.range = figure.x_range; let waits = false;
+      const figure = doc.get_model_by_name(read.figures[0]), range = chart.range = figure.x_range;
       chart.home = {start: range.start, end: range.end};
-      const later = () => { if (waits) return; waits = true; requestAnimationFrame(() => { waits = false; update() }) };
       const finer = asks ? ask(chart, range) : () => {};
       for (const name of ["start", "end"]) { range.properties[name].change.connect(later); range.properties[name].change.connect(finer) }
       figure.properties.inner_width.change.connect(later);
       for (const name of read.figures)
-        doc.get_model_by_name(name).on_event("tap", e => tell(host, "wb-pick", {name: host.dataset.name, ts: e.x}));
+        doc.get_model_by_name(name).on_event("tap", e => {
+          const ts = chart.pick(e); if (ts !== null) tell(host, "wb-pick", {name: host.dataset.name, ts});
+        });
     }
     await add_document_standalone(doc, place, {[root.id]: place});
     if (chart.range) {
@@ -320,7 +436,8 @@
       addKeys(doc, host, read.figures, chart.home);
       guardWheel(host);
     }
-    if (tips) addTips(doc, host, tips);
+    if (tips) chart.pick = addTips(doc, host, tips);
+    if (parallel) addParallel(doc, host, parallel);
     live.add(chart);
     host.dataset.ready = "1";
     tell(host, "wb-shown", {name: host.dataset.name});

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workbench.config import load_settings
 from workbench.ui.kernel_loop import KernelLoop
+from workbench.ui.pace import Pace
 from workbench.ui.view import View
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from workbench.ui.live_html import Action, LiveHtml
 
 __all__ = ["Component", "Fragment"]
-
-_LEAST_GAP_SECS = 0.1  # at most 10 updates a second
 
 
 class Component(View):
@@ -39,6 +36,9 @@ class Component(View):
     @cached_property
     def widget(self) -> DOMWidget:
         """The live form, for a layout of ipywidgets."""
+        from workbench.ui.heartbeat import start_heartbeat
+
+        start_heartbeat()
         return self.build_widget()
 
     def close(self) -> None:
@@ -80,10 +80,8 @@ class Fragment:
     ) -> None:
         self._render = render
         self._on_action = on_action
-        self._loop = loop or KernelLoop()
-        self._lock = threading.Lock()
-        self._is_due = False
-        self._shown_at = 0.0
+        self._pace = Pace(loop or KernelLoop(), self._show)
+        self._failure = ""
 
     @cached_property
     def widget(self) -> LiveHtml:
@@ -94,21 +92,18 @@ class Fragment:
 
     def refresh(self) -> None:
         """Show what is true now; may be called from any thread and as often as one likes."""
-        with self._lock:
-            if self._is_due:
-                return
-            self._is_due = True
-            gap = self._shown_at + _LEAST_GAP_SECS - time.monotonic()
-        if gap > 0:
-            self._loop.later(gap, self._show)
-        else:
-            self._loop.call(self._show)
+        self._pace.ask()
 
     def _show(self) -> None:
-        with self._lock:
-            self._is_due = False
-            self._shown_at = time.monotonic()
-        self.widget.html = self._render()
+        try:
+            self.widget.html = self._render()
+        except Exception as error:
+            # The reader has to see that what is on the screen is old.
+            self._failure = f"this could not be brought up to date: {str(error) or type(error).__name__}"
+            self.widget.problem = self._failure
+            raise
+        if self._failure and self.widget.problem == self._failure:
+            self.widget.problem = self._failure = ""
 
 
 def _has_kernel() -> bool:

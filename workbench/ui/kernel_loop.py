@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,23 +33,21 @@ class KernelLoop:
         except RuntimeError:
             self._loop = None
 
-    @property
-    def _is_running(self) -> bool:
-        return self._loop is not None and not self._loop.is_closed()
-
     def call(self, action: Callable[[], object]) -> None:
         """Do something on the kernel's thread: at once if this is it, otherwise as soon as it is free."""
         if self._loop is None or threading.get_ident() == self._thread:
             action()
-        elif self._is_running:
-            self._loop.call_soon_threadsafe(action)
+        else:
+            # A loop that ends meanwhile refuses: then there is nobody left to show anything to.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(action)
 
     def later(self, secs: float, action: Callable[[], object]) -> None:
         """Do something on the kernel's thread after a while; at once where no loop runs."""
         loop = self._loop
         if loop is None:
             action()
-        elif self._is_running:
+        else:
             self.call(lambda: loop.call_later(secs, action))
 
     def work[T](

@@ -12,31 +12,42 @@ const runtimeOf = key => window[key] ??= (() => { let ok; const ready = new Prom
 export default {
   render({model, el}) {
     el.classList.add("wb", "wb-live");
-    el.dataset.lmSuppressShortcuts = "true";   // keys that are typed here are no commands of the notebook
+    // Keys that are typed here are no commands of the notebook. It looks at the element that has the focus alone.
+    const KEEP = "data-lm-suppress-shortcuts";
+    el.setAttribute(KEEP, "true");
+    el.addEventListener("focusin", e => e.target.setAttribute(KEEP, "true"));
     const problem = document.createElement("div"), root = document.createElement("div");
     problem.className = "wb-problem"; problem.setAttribute("role", "alert"); problem.hidden = true;
     el.append(problem, root);
     const send = (name, key = "", value = null) => model.send({type: "action", name, key, value});
     const chartOf = name => root.querySelector(`.wb-chart[data-name="${CSS.escape(name)}"]`);
-    let runtime = null;
+    let runtime = null, isOver = false;
 
     // ---- charts: the page's runtime comes once, from whoever is asked first
+    let asking = 0, asked = null;
+    const askFor = page => {
+      clearTimeout(asking);
+      if (page.begun) return;
+      if (!(page.asked && performance.now() - page.asked < ASK_MS)) {
+        page.asked = performance.now(); asked = page; model.send({type: "runtime"});
+      }
+      asking = setTimeout(askFor, 300, page);   // whoever was asked may be gone before it has answered
+    };
     const showCharts = () => {
       const hosts = [...root.querySelectorAll(".wb-chart:not([data-shown])")];
       const key = model.get("runtime_key");
       if (!hosts.length || !key) return;
       const page = runtimeOf(key);
-      if (!page.begun && !(page.asked && performance.now() - page.asked < ASK_MS)) {
-        page.asked = performance.now(); model.send({type: "runtime"});
-      }
-      page.ready.then(r => {
-        runtime = r;
-        for (const host of hosts) {
-          if (host.isConnected && !host.dataset.shown) r.show(host).catch(e => {
-            host.innerHTML = '<div class="wb-wait wb-fail" role="alert"></div>';
-            host.firstChild.textContent = "This chart could not be drawn: " + e;
-          });
-        }
+      askFor(page);
+      page.ready.then(r => { runtime = r; for (const host of hosts) showChart(host) });
+    };
+    // A view is rendered before it is put into the page, and a chart needs to know its width.
+    const showChart = host => {
+      if (isOver || !root.contains(host) || host.dataset.shown) return;
+      if (!host.isConnected) { requestAnimationFrame(() => showChart(host)); return }
+      runtime.show(host).catch(e => {
+        host.innerHTML = '<div class="wb-wait wb-fail" role="alert"></div>';
+        host.firstChild.textContent = "This chart could not be drawn: " + e;
       });
     };
 
@@ -57,7 +68,7 @@ export default {
         return true;
       },
       // What the reader opened stays open.
-      beforeAttributeUpdated: (name, node) => !(name == "open" && (node.tagName == "DETAILS" || node.tagName == "DIALOG")),
+      beforeAttributeUpdated: (name, node) => name != KEEP && !(name == "open" && (node.tagName == "DETAILS" || node.tagName == "DIALOG")),
     };
     const draw = () => {
       const html = model.get("html");
@@ -79,7 +90,7 @@ export default {
         navigator.clipboard?.writeText(target.dataset.copy); target.classList.add("copied");
         setTimeout(() => target.classList.remove("copied"), 1200); e.stopPropagation(); return;
       }
-      if (target.tagName == "TR" && e.target.closest("a,button,input,select,summary")) return;
+      if (target.tagName == "TR" && e.target.closest("a,button,input,select,summary,pre")) return;
       if (target.dataset.confirm && !target.dataset.armed) {
         target.dataset.armed = target.textContent; target.textContent = target.dataset.confirm; target.classList.add("armed");
         setTimeout(() => { if (target.dataset.armed) disarm(target) }, ARMED_MS);
@@ -158,6 +169,9 @@ export default {
     model.on("change:html", draw); model.on("change:problem", complain); model.on("msg:custom", hear);
     draw(); complain();
     return () => {
+      isOver = true;
+      clearTimeout(asking);
+      if (asked && !asked.begun) asked.asked = 0;   // the answer would come to nobody: let another one ask
       model.off("change:html", draw); model.off("change:problem", complain); model.off("msg:custom", hear);
       for (const timer of typing.values()) clearTimeout(timer);
       if (runtime) for (const host of root.querySelectorAll(".wb-chart")) runtime.drop(host);

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.extremes import find_extremes
 from workbench.errors import InputError
 from workbench.ui.candles import Candles, build_candles
 from workbench.ui.cards import build_card
 from workbench.ui.formats import find_places, format_duration
-from workbench.ui.series import read_floats, read_millis, require_columns
+from workbench.ui.price_marks import PriceMarks
+from workbench.ui.samples import Samples
+from workbench.ui.series import read_decimals, read_floats, read_millis, require_columns
 from workbench.ui.static import ChartDocument, PackedColumn, build_chart_html, pack_column
-from workbench.ui.view import View
+from workbench.ui.time_chart import TimeChart
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
+    from numpy.typing import NDArray
 
 __all__ = ["PriceChart"]
 
 _MOST_VISIBLE_CANDLES = 400
 _MOST_CANDLES = 4_000
-_MOST_FILLS = 4_000
-_MOST_SPANS = 2_000
+_MOST_SENT_CANDLES = 1_200  # of what is visible and as much on either side: at most 400 are visible
 _BUCKETS = 1_500
 _HEIGHT_PX = 340
 _BODY_SHARE = 0.64  # of the distance between two candles
 _OHLC = ("open", "high", "low", "close")
 _PRICE_COLUMNS = ("ts", *_OHLC)
-_FILL_COLUMNS = ("ts_event", "order_side", "last_qty", "last_px")
-_SPAN_COLUMNS = ("ts_opened", "ts_closed", "entry", "peak_qty", "avg_px_open", "avg_px_close", "realized_pnl")
-
 type _Data = dict[str, dict[str, PackedColumn]]
+type _Prices = tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]
 
 
-class PriceChart(View):
+class PriceChart(TimeChart):
     """
     Candles or a line, with fills as small triangles and positions as lines from entry to exit.
 
     From far away the chart is a line through the lowest and highest close of every pixel column; where at most 400
     candles are visible they are drawn. A BUY is a teal triangle under its price, a SELL a burnt-orange one above; the
-    pointer shows size, price and time. The chart says what of the run it shows.
+    pointer shows size, price and time. The chart says what of the run it shows. In a kernel zooming in loads finer
+    candles, and the fills of what is visible.
 
     Parameters
     ----------
@@ -58,6 +59,13 @@ class PriceChart(View):
         Shown in the title; fills and positions of other instruments are left out.
     currency : str, optional
         The settlement currency of the instrument, in which ``realized_pnl`` is.
+    load_prices : Callable[[pandas.Timestamp, pandas.Timestamp], pandas.DataFrame], optional
+        Loads bars like `prices` between two times (UTC), where `prices` is only an overview of them. Called on a
+        thread of its own.
+    name : str, optional
+        See `TimeChart`.
+    on_pick : Callable[[float], object], optional
+        Called with the time of the fill, or with the entry of the position, that was clicked.
 
     Raises
     ------
@@ -74,36 +82,35 @@ class PriceChart(View):
         positions: pd.DataFrame | None = None,
         instrument_id: str = "",
         currency: str = "",
+        load_prices: Callable[[pd.Timestamp, pd.Timestamp], pd.DataFrame] | None = None,
+        name: str = "",
+        on_pick: Callable[[float], object] | None = None,
     ) -> None:
-        require_columns(prices, _PRICE_COLUMNS, "the prices frame")
-        self._ts = read_millis(prices["ts"], "ts of the prices frame")
-        if len(self._ts) > 1 and not bool((np.diff(self._ts) >= 0).all()):
-            raise InputError("the prices go back in time", expected="ascending ts", advice="sort them by ts")
-        self._ohlc = {name: read_floats(prices[name]) for name in _OHLC}
-        self._fills = _select(fills, _FILL_COLUMNS, instrument_id, "the fills frame", "ts_event")
-        self._positions = _select(positions, _SPAN_COLUMNS, instrument_id, "the positions frame", "ts_opened")
+        super().__init__(name=name, on_pick=on_pick)
+        self._ts, self._ohlc = _read_prices(prices)
+        self._samples["line"] = Samples(self._ts, {"close": self._ohlc["close"]})
+        self._marks = PriceMarks(fills, positions, instrument_id)
+        self._load_prices = load_prices
         self._instrument_id = instrument_id
         self._currency = currency
-        self._price_digits = _find_price_digits(self._fills["last_px"], prices["close"])
-        self._size_digits = find_places(_decimals(self._fills["last_qty"]), default=0)
+        self._price_digits = _find_price_digits(self._marks.prices, prices["close"])
 
     def __repr__(self) -> str:
-        return f"PriceChart({self._instrument_id}; {len(self._ts):,} bars, {len(self._fills):,} fills)"
+        return f"PriceChart({self._instrument_id}; {len(self._ts):,} bars, {len(self._marks):,} fills)"
 
-    def build_html(self) -> str:
-        """Return the chart with its title and what it shows, as a card."""
+    def _render(self, *, is_live: bool) -> str:
         right = ", ".join(filter(None, (self._instrument_id, "UTC")))
         title = "Price and fills"
         if len(self._ts) == 0:
             body = "<div class='wb-empty'>No prices for this instrument in the range of the run.</div>"
             return build_card(title, body, right=right)
         candles = build_candles(self._ts, self._ohlc, most=_MOST_CANDLES)
-        document, notes = self._build_document(candles)
+        document, notes = self._build_document(candles, is_live=is_live)
         chart = build_chart_html(document, height=_HEIGHT_PX + 20)
         note = f"<div class='wb-note'>{escape('; '.join(notes))}.</div>"
         return build_card(title, f"{chart}{note}", right=right)
 
-    def _build_document(self, candles: Candles) -> tuple[ChartDocument, list[str]]:
+    def _build_document(self, candles: Candles, *, is_live: bool) -> tuple[ChartDocument, list[str]]:
         from bokeh.layouts import column
 
         from workbench.ui.axes import build_time_figures
@@ -118,9 +125,12 @@ class PriceChart(View):
         data: _Data = {}
         kept = self._add_line(plot, data)
         self._add_candles(plot, candles, data)
-        spans, span_note = self._add_spans(plot, data)
-        fills, fill_note = self._add_fills(plot, data)
+        spans, span_note = self._marks.add_spans(plot, data, self._price_digits)
+        fills, fill_note = self._marks.add_fills(plot, data, self._price_digits)
         notes = [self._describe_prices(candles, kept), fill_note, span_note]
+        has_more = candles.per_candle > 1 or self._load_prices is not None or self._marks.is_too_many
+        if is_live and has_more:
+            notes.append("zooming in loads the rest")
         field = {"source": "bars", "x": "ts", "digits": self._price_digits, "unit": "", "signed": False}
         lines = [
             {"source": "line", "x": "ts", "y": "close", "when": "line_renderer"},
@@ -144,7 +154,6 @@ class PriceChart(View):
                     "show": ["wicks", "bodies_up", "bodies_down", "flat_bodies"],
                     "hide": ["line_renderer"],
                     "bodies": ["bodies_up_glyph", "bodies_down_glyph"],
-                    "width": candles.step * _BODY_SHARE,
                 },
                 "markers": [{"source": f["source"], "glyph": f["glyph"], "way": f["way"]} for f in fills],
                 "spans": [s["glyph"] for s in spans],
@@ -154,9 +163,11 @@ class PriceChart(View):
                 "fills": fills,
                 "spans": spans,
                 "price_digits": self._price_digits,
-                "size_digits": self._size_digits,
+                "size_digits": self._marks.size_digits,
                 "currency": self._currency,
             },
+            name=self.name if is_live else "",
+            is_live=is_live and has_more,
         )
         return document, [note for note in notes if note]
 
@@ -175,11 +186,11 @@ class PriceChart(View):
 
         from workbench.ui.theme import paint
 
-        close = self._ohlc["close"]
-        rows = find_extremes(self._ts, (close,), _BUCKETS)
+        rows = self._samples["line"].pick(_BUCKETS)
+        drawn = self._samples["line"].take(rows)
         data["line"] = {
-            "ts": pack_column(self._ts[rows], 0),
-            "close": pack_column(close[rows], self._price_digits),
+            "ts": pack_column(drawn["ts"], 0),
+            "close": pack_column(drawn["close"], self._price_digits),
         }
         source = ColumnDataSource({"ts": [], "close": []}, name="line")
         line = plot.line(
@@ -189,138 +200,108 @@ class PriceChart(View):
         return len(rows)
 
     def _add_candles(self, plot: figure, candles: Candles, data: _Data) -> None:
-        from bokeh.models import CDSView, ColumnDataSource, IndexFilter
+        from bokeh.models import ColumnDataSource
 
         from workbench.ui.theme import paint
 
-        prices = {name: pack_column(values, self._price_digits) for name, values in candles.ohlc.items()}
-        data["bars"] = {"ts": pack_column(candles.ts, 0), **prices}
-        source = ColumnDataSource({name: [] for name in data["bars"]}, name="bars")
+        columns = _build_bars(candles)
+        data["bars"] = {
+            name: pack_column(values, 0 if name in ("ts", "width") else self._price_digits)
+            for name, values in columns.items()
+        }
+        # `chart.js` completes what the bodies are drawn with: the open of candles that rose, fell, did neither.
+        source = ColumnDataSource(
+            {name: [] for name in (*columns, "up", "down", "flat", "ts0", "ts1")}, name="bars"
+        )
         wicks = plot.segment(
             "ts", "low", "ts", "high", source=source, line_width=1, name="wicks", visible=False
         )
         paint(wicks.glyph, line_color="mute")
-        is_up = candles.ohlc["close"] >= candles.ohlc["open"]
-        for name, token, mask in (("bodies_up", "up", is_up), ("bodies_down", "down", ~is_up)):
+        for token in ("up", "down"):
             # Thick lines, whose width `chart.js` keeps in step with the zoom: Bokeh's VBar leaves a line at the edge of
             # the frame for every bar that is outside.
             body = plot.segment(
                 "ts",
-                "open",
+                token,
                 "ts",
                 "close",
                 source=source,
-                view=CDSView(filter=IndexFilter(indices=np.flatnonzero(mask).tolist())),
                 line_width=3,
                 line_cap="butt",
                 line_alpha=0.5,  # behind the fills, which have the same two colours
-                name=name,
+                name=f"bodies_{token}",
                 visible=False,
             )
-            body.glyph.name = f"{name}_glyph"
+            body.glyph.name = f"bodies_{token}_glyph"
             paint(body.glyph, line_color=token)
-        is_flat = candles.ohlc["close"] == candles.ohlc["open"]
-        half = candles.step * _BODY_SHARE / 2
-        data["flats"] = {
-            "ts": pack_column(candles.ts[is_flat] - half, 0),
-            "ts1": pack_column(candles.ts[is_flat] + half, 0),
-            "close": pack_column(candles.ohlc["close"][is_flat], self._price_digits),
-        }
         flats = plot.segment(
-            "ts",
-            "close",
-            "ts1",
-            "close",
-            source=ColumnDataSource({name: [] for name in data["flats"]}, name="flats"),
-            line_width=1.5,
-            name="flat_bodies",
-            visible=False,
+            "ts0", "flat", "ts1", "flat", source=source, line_width=1.5, name="flat_bodies", visible=False
         )
         paint(flats.glyph, line_color="mute")
 
-    def _add_fills(self, plot: figure, data: _Data) -> tuple[list[dict[str, Any]], str]:
-        from bokeh.models import ColumnDataSource
+    def _send(self) -> None:
+        """Load what is visible and as much on either side, where that has not been given."""
+        view = self._view
+        load = self._load_prices
+        if view is None or load is None:
+            self._show((self._ts, self._ohlc), view)
+            return
+        start, end = view
+        span = end - start
+        limits = [pd.Timestamp(round(t * 1e6), tz="UTC") for t in (start - span, end + span)]
+        self._loop.work(
+            lambda: _read_prices(load(*limits)),
+            lambda prices: self._show(prices, view),
+            lambda error: self._complain(error, view),
+        )
 
-        from workbench.ui.theme import paint
+    def _complain(self, error: Exception, view: tuple[float, float]) -> None:
+        self._show((self._ts, self._ohlc), view)
+        if self._live is not None:
+            self._live.problem = f"The prices of this range could not be loaded: {error}"
 
-        total = len(self._fills)
-        if total == 0:
-            return [], "no fills"
-        part = self._fills.iloc[:_MOST_FILLS]
-        made = []
-        # way: on a canvas y grows downwards, so +1 hangs the triangle under its price.
-        for side, token, way in (("BUY", "up", 1), ("SELL", "down", -1)):
-            own = part[part["order_side"] == side]
-            name = f"fills_{side}"
-            data[name] = {
-                "ts": pack_column(read_millis(own["ts_event"], "ts_event of the fills frame"), 0),
-                "px": pack_column(read_floats(own["last_px"]), self._price_digits),
-                "qty": pack_column(read_floats(own["last_qty"]), self._size_digits),
+    def _show(self, prices: _Prices, view: tuple[float, float] | None) -> None:
+        live = self._live
+        if live is None or len(self._ts) == 0:
+            return
+        whole = self._samples["line"]
+        line = whole.take(whole.pick(self._find_buckets(), *(view or ())))
+        ts, ohlc = prices
+        if view is not None:
+            start, end = view
+            first = int(np.searchsorted(ts, 2 * start - end))
+            last = int(np.searchsorted(ts, 2 * end - start, side="right"))
+            ts, ohlc = ts[first:last], {name: values[first:last] for name, values in ohlc.items()}
+            for name, columns in self._marks.pick(start, end).items():
+                live.send_data(self.name, name, columns)
+        if len(ts):
+            inner = Samples(ts, {"close": ohlc["close"]})
+            fine = inner.take(inner.pick(self._find_buckets(), *(view or ())))
+            before, after = line["ts"] < ts[0], line["ts"] > ts[-1]
+            line = {
+                name: np.concatenate([line[name][before], fine[name], line[name][after]]) for name in line
             }
-            source = ColumnDataSource({column: [] for column in data[name]}, name=name)
-            marks = plot.scatter("ts", "px", source=source, size=6, line_alpha=0)
-            marks.glyph.name = f"{name}_glyph"
-            paint(marks.glyph, fill_color=token, line_color="panel")
-            made.append({"source": name, "glyph": marks.glyph.name, "way": way, "side": side})
-        if len(part) < total:
-            return made, f"the first {len(part):,} of {total:,} fills"
-        return made, f"{total:,} fills, every one drawn"
-
-    def _add_spans(self, plot: figure, data: _Data) -> tuple[list[dict[str, Any]], str]:
-        from bokeh.models import ColumnDataSource
-
-        from workbench.ui.theme import paint
-
-        total = len(self._positions)
-        if total == 0:
-            return [], ""
-        closed = self._positions[self._positions["ts_closed"].notna()]
-        part = closed.iloc[:_MOST_SPANS]
-        pnl = read_floats(part["realized_pnl"])
-        made = []
-        for name, token, mask in (("spans_up", "up", pnl > 0), ("spans_down", "down", ~(pnl > 0))):
-            own = part[mask]
-            opened = read_millis(own["ts_opened"], "ts_opened of the positions frame")
-            closed_ = read_millis(own["ts_closed"], "ts_closed of the positions frame")
-            data[name] = {
-                "ts": pack_column(opened, 0),
-                "ts1": pack_column(closed_, 0),
-                "y0": pack_column(read_floats(own["avg_px_open"]), self._price_digits),
-                "y1": pack_column(read_floats(own["avg_px_close"]), self._price_digits),
-                "qty": pack_column(read_floats(own["peak_qty"]), self._size_digits),
-                "pnl": pack_column(pnl[mask], 2),
-                "is_long": pack_column(np.where(own["entry"] == "BUY", 1.0, 0.0), 0),
-            }
-            source = ColumnDataSource({column: [] for column in data[name]}, name=name)
-            lines = plot.segment("ts", "y0", "ts1", "y1", source=source, line_width=1.5)
-            lines.glyph.name = f"{name}_glyph"
-            paint(lines.glyph, line_color=token)
-            made.append({"source": name, "glyph": lines.glyph.name})
-        note = f"{len(part):,} closed positions from entry to exit"
-        if len(part) < len(closed):
-            note = f"the first {len(part):,} of {len(closed):,} closed positions from entry to exit"
-        open_count = total - len(closed)
-        return made, note + (f"; {open_count:,} still open, not drawn" if open_count else "")
+            candles = build_candles(ts, ohlc, most=_MOST_CANDLES if view is None else _MOST_SENT_CANDLES)
+            live.send_data(self.name, "bars", _build_bars(candles))
+        live.send_data(self.name, "line", line)
 
 
-def _select(
-    frame: pd.DataFrame | None, columns: tuple[str, ...], instrument_id: str, what: str, order: str
-) -> pd.DataFrame:
-    if frame is None:
-        return pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
-    require_columns(frame, columns, what)
-    if instrument_id and "instrument_id" in frame.columns:
-        frame = frame[frame["instrument_id"] == instrument_id]
-    return frame.sort_values(order, kind="stable")
+def _read_prices(prices: pd.DataFrame) -> _Prices:
+    require_columns(prices, _PRICE_COLUMNS, "the prices frame")
+    ts = read_millis(prices["ts"], "ts of the prices frame")
+    if len(ts) > 1 and not bool((np.diff(ts) >= 0).all()):
+        raise InputError("the prices go back in time", expected="ascending ts", advice="sort them by ts")
+    return ts, {name: read_floats(prices[name]) for name in _OHLC}
 
 
-def _decimals(column: pd.Series) -> list[Decimal | None]:
-    return [value if isinstance(value, Decimal) else None for value in column]
+def _build_bars(candles: Candles) -> dict[str, NDArray[np.float64]]:
+    width = np.full(len(candles.ts), round(candles.step * _BODY_SHARE), dtype=np.float64)
+    return {"ts": candles.ts, **candles.ohlc, "width": width}
 
 
 def _find_price_digits(fills: pd.Series, closes: pd.Series) -> int:
     """Return the decimals of the instrument's prices, from what is exact; floats are read as they print."""
-    exact = [*_decimals(fills), *_decimals(closes)]
+    exact = [*read_decimals(fills), *read_decimals(closes)]
     if any(value is not None for value in exact):
         return find_places(exact)
     printed = closes.dropna().iloc[:1_000]

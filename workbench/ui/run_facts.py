@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workbench.ui.formats import format_duration, format_time
+from workbench.ui.risk_limits import describe_limits
 
 __all__ = ["describe_assumptions", "describe_run", "describe_title"]
 
@@ -46,7 +47,8 @@ def describe_assumptions(config: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Name -> text: parameters of the strategies; account, fees, fills, latency and book of each venue; data.
+        Name -> text: parameters of the strategies; account, fees, fills, latency and book of each venue; risk limits;
+        data.
 
     """
     facts: dict[str, str] = {}
@@ -69,6 +71,8 @@ def describe_assumptions(config: Mapping[str, Any]) -> dict[str, str]:
             model = venue.get(key)
             _add(facts, f"{prefix}{label}", _DEFAULT_MODELS[key] if not model else _describe_model(model))
         _add(facts, f"{prefix}book", str(venue.get("book_type") or "L1_MBP"))
+    if limits := describe_limits(config):
+        _add(facts, "Risk limits", limits)
     for data in config.get("data") or []:
         what = str(data.get("data_cls", "")).rpartition(":")[2]
         spec = data.get("bar_types") or data.get("bar_spec") or ""

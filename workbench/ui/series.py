@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["read_floats", "read_millis", "require_columns"]
+__all__ = ["read_decimals", "read_floats", "read_millis", "require_columns"]
 
 
 def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
@@ -35,6 +36,11 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], what: str) -> N
             expected=f"{', '.join(columns)}",
             advice=f"it has {', '.join(map(str, frame.columns)) or 'no columns'}",
         )
+
+
+def read_decimals(column: pd.Series) -> list[Decimal | None]:
+    """Return the values that are exact; ``None`` for floats and missing ones."""
+    return [value if isinstance(value, Decimal) else None for value in column]
 
 
 def read_floats(column: pd.Series) -> NDArray[np.float64]:

@@ -52,15 +52,19 @@ class ChartDocument:
         The layout; models that the script refers to have names, and its data sources are empty.
     read : Mapping
         The figures that take the pointer (``figures``, names; the first has the time range) and the line of values
-        above the chart (``fields``: label, source, x, y, digits, unit, signed, token).
+        above the chart (``fields``: label, source, x, y, digits, unit, signed, token), and the names at the ends of
+        lines (``ends``: label, figure, source, x, y).
     data : Mapping
         Name of a data source -> column -> values, see `pack_column`.
     fit : sequence of Mapping
-        Value axes that follow the visible time range: ``figure``, ``lines`` (source, x, y), ``top``.
+        Value axes that follow the visible time range: ``figure``, ``lines`` (source, x, y), ``top`` (the end of the
+        axis) or ``floor`` (what it shows at least).
     detail : Mapping, optional
         What is shown by zoom: ``figure``, ``candles``, ``markers``, ``spans``.
     tips : Mapping, optional
         What the pointer finds: ``figure``, ``fills``, ``spans``, digits and currency.
+    parallel : Mapping, optional
+        Parallel coordinates: ``figure``, ``best`` (how many of the first trials), ``names``, ``texts``, ``trials``.
     name : str
         What a live page calls it, to send it data; unique in the page.
     is_live : bool
@@ -74,6 +78,7 @@ class ChartDocument:
     fit: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     detail: Mapping[str, Any] | None = None
     tips: Mapping[str, Any] | None = None
+    parallel: Mapping[str, Any] | None = None
     name: str = ""
     is_live: bool = False
 
@@ -215,6 +220,7 @@ def build_chart_html(chart: ChartDocument, *, height: int) -> str:
         "fit": list(chart.fit),
         "detail": chart.detail,
         "tips": chart.tips,
+        "parallel": chart.parallel,
         "live": chart.is_live,
     }
     packed = _pack(json.dumps(payload, separators=(",", ":"), allow_nan=False))

@@ -19,10 +19,13 @@ from workbench.ui.view import View
 
 __all__ = [
     "CostsTable",
+    "Definitions",
     "FactsTable",
     "HeadlineStrip",
     "MetricsTable",
     "NautilusTable",
+    "build_label",
+    "build_value",
 ]
 
 type Definitions = Mapping[str, Mapping[str, str]]
@@ -34,16 +37,17 @@ _SIGNED = frozenset(
 )  # fmt: skip
 
 
-def _label(name: str, definitions: Definitions, *, has_hint: bool = True) -> str:
+def build_label(name: str, definitions: Definitions) -> str:
+    """Return a metric's name as HTML, with its definition on hover and on focus."""
     definition = definitions.get(name, {})
     text = escape(definition.get("label") or name.replace("_", " ").capitalize())
     hint = definition.get("text", "")
     if definition.get("source"):
         hint = f"{hint} Source: {definition['source']}."
-    return f"<abbr title='{escape(hint, quote=True)}'>{text}</abbr>" if hint and has_hint else text
+    return f"<abbr tabindex='0' title='{escape(hint, quote=True)}'>{text}</abbr>" if hint else text
 
 
-def _value(name: str, metric: Metric) -> str:
+def build_value(name: str, metric: Metric) -> str:
     """Return a value as HTML: signed and tinted where it is a gain or a loss, with the reason where it is unknown."""
     if metric["value"] is None:
         reason = escape(metric["reason"] or "not known", quote=True)
@@ -70,10 +74,15 @@ class HeadlineStrip(View):
         Which to show.
     warnings : sequence of str, optional
         What a reader must know before the numbers: the manifest's ``warnings``.
+    deflated_sharpe : Metric, optional
+        The probability that the Sharpe ratio is more than luck; shown behind it.
+    trials : int
+        After how many trials.
 
     """
 
     _SHORT: Mapping[str, str] = {"total_return": "Return", "max_drawdown": "Max drawdown", "sharpe": "Sharpe"}
+    _ENOUGH = 0.95  # What the authors of the deflated Sharpe ratio ask for
 
     def __init__(
         self,
@@ -82,11 +91,15 @@ class HeadlineStrip(View):
         *,
         names: Sequence[str] = HEADLINE,
         warnings: Sequence[str] = (),
+        deflated_sharpe: Metric | None = None,
+        trials: int = 0,
     ) -> None:
         self._headline = headline
         self._definitions = definitions
         self._names = names
         self._warnings = warnings
+        self._deflated_sharpe = deflated_sharpe
+        self._trials = trials
 
     def __repr__(self) -> str:
         parts = [f"{name} {format_metric(self._get(name))}" for name in self._names]
@@ -102,15 +115,38 @@ class HeadlineStrip(View):
             f"<div class='wb-note warn' role='note'>\N{WARNING SIGN} {escape(w)}</div>"
             for w in self._warnings
         )
-        return f"<div class='wb-kpis'>{''.join(self._build_kpi(name) for name in self._names)}</div>{notes}"
+        kpis = "".join(
+            self._build_kpi(name) + (self._build_deflated() if name == "sharpe" else "")
+            for name in self._names
+        )
+        return f"<div class='wb-kpis'>{kpis}</div>{notes}"
+
+    def _build_deflated(self) -> str:
+        metric = self._deflated_sharpe
+        if metric is None:
+            return ""
+        trials = f"after {self._trials:,} trial{'s' if self._trials != 1 else ''}"
+        hint = (
+            "A probability: that the true Sharpe ratio is above what the best of as many worthless trials would show. "
+            f"Below {self._ENOUGH} it may well be luck. All backtests of this strategy on these data count. "
+            "Source: Bailey and López de Prado 2014, The Deflated Sharpe Ratio."
+        )
+        label = f"<abbr tabindex='0' title='{escape(hint, quote=True)}'>Deflated Sharpe</abbr>"
+        if metric["value"] is None:
+            why = f"<small>{escape(metric['reason'] or '')}</small>"
+            return f"<div class='wb-kpi'><span>{label}</span><b class='mute'>{UNKNOWN}</b>{why}</div>"
+        value = float(metric["value"])
+        kind = "warn" if value < self._ENOUGH else ""
+        text = f"<b class='{kind}'>{value:.2f} <small>{trials}</small></b>"
+        return f"<div class='wb-kpi'><span>{label}</span>{text}</div>"
 
     def _build_kpi(self, name: str) -> str:
         metric = self._get(name)
         definition = dict(self._definitions.get(name, {}))
         definition["label"] = self._SHORT.get(name, definition.get("label", ""))
-        label = _label(name, {name: definition})
+        label = build_label(name, {name: definition})
         why = f"<small>{escape(metric['reason'] or '')}</small>" if metric["value"] is None else ""
-        return f"<div class='wb-kpi'><span>{label}</span><b>{_value(name, metric)}</b>{why}</div>"
+        return f"<div class='wb-kpi'><span>{label}</span><b>{build_value(name, metric)}</b>{why}</div>"
 
 
 class MetricsTable(View):
@@ -142,11 +178,14 @@ class MetricsTable(View):
         """Return the table as a card."""
         if not self._metrics:
             return build_card(self._title, "<div class='wb-empty'>No metrics in this run.</div>")
-        rows = "".join(
-            f"<tr><td>{_label(name, self._definitions)}</td><td class='n'>{_value(name, metric)}</td></tr>"
-            for name, metric in self._metrics.items()
-        )
+        rows = "".join(self._build_row(name, metric) for name, metric in self._metrics.items())
         return build_card(self._title, f"<table><tbody>{rows}</tbody></table>", right="definition on hover")
+
+    def _build_row(self, name: str, metric: Metric) -> str:
+        label = build_label(name, self._definitions)
+        if metric["value"] is None:
+            return f"<tr><td>{label}</td><td class='why'>{escape(metric['reason'] or 'not known')}</td></tr>"
+        return f"<tr><td>{label}</td><td class='n'>{build_value(name, metric)}</td></tr>"
 
 
 class CostsTable(View):
@@ -184,15 +223,17 @@ class CostsTable(View):
         metric = self._costs.get(name)
         if metric is None:
             return ""
-        value = _value(name, metric)
+        value = build_value(name, metric)
         if name in ("spread", "slippage", "fees", "funding"):
             if metric["value"] is None:
                 reason = escape(metric["reason"] or "not known")
-                return f"<tr><td>{_label(name, self._definitions)}</td><td class='why'>{reason}</td></tr>"
+                return (
+                    f"<tr><td>{build_label(name, self._definitions)}</td><td class='why'>{reason}</td></tr>"
+                )
             paid = -Decimal(str(metric["value"]))
             text = format_metric(Metric(value=str(paid), unit=metric["unit"], reason=None))
             value = f"<span class='{tint(paid)}'>{'+' if paid > 0 else ''}{escape(text)}</span>"
-        return f"<tr class='{kind}'><td>{_label(name, self._definitions)}</td><td class='n'>{value}</td></tr>"
+        return f"<tr class='{kind}'><td>{build_label(name, self._definitions)}</td><td class='n'>{value}</td></tr>"
 
 
 class FactsTable(View):
