@@ -22,6 +22,7 @@ _COMMANDS = {
     "demo": ("workbench.cli.demo:demo", "Do the main job on real sample data."),
     "jobs": ("workbench.cli.jobs:jobs", "Look at the server's jobs and steer them."),
     "lab": ("workbench.cli.lab:lab", "Open JupyterLab on the quickstart notebook."),
+    "live": ("workbench.cli.live:live", "Serve the dashboards as an app (Voila)."),
     "serve": ("workbench.cli.serve:serve", "Run the workspace's server, or stop it."),
     "user": ("workbench.cli.user:user", "Say who may use the server, and give out tokens."),
 }
@@ -77,16 +78,22 @@ def main() -> None:
 
 def _say_error(error: WorkbenchError) -> None:
     if "--json" in sys.argv:
-        parts = {
-            "code": error.code,
-            "message": error.message,
-            "expected": error.expected,
-            "advice": error.advice,
-            "field": error.field,
-        }
-        _say(json.dumps({"error": parts}))
-    else:
-        _say(f"error: {error}")
+        others = {"errors": [_describe(e) for e in error.errors]} if error.errors else {}
+        _say(json.dumps({"error": {**_describe(error), **others}}))
+        return
+    _say(f"error: {error}")
+    for other in error.errors[1:]:
+        _say(f"error: {other}")
+
+
+def _describe(error: WorkbenchError) -> dict[str, str | None]:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "expected": error.expected,
+        "advice": error.advice,
+        "field": error.field,
+    }
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,87 @@
+"""``workbench live``: the dashboards as an app, without code, each page with a kernel of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import workbench
+from workbench.config import load_settings
+from workbench.errors import NotFoundError
+
+__all__ = ["live"]
+
+_CULL_SECS = (
+    300  # kernels whose page never came; those with a page end by themselves, see `workbench.ui.heartbeat`
+)
+
+_EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget"]
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Notebooks (default: the project's dashboards)."
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True, help="The port.")
+@click.option(
+    "--theme",
+    type=click.Choice(["auto", "light", "dark"]),
+    default="auto",
+    show_default=True,
+    help="The colours; auto: as the reader's system has them.",
+)
+@click.option(
+    "--preheated",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Kernels that wait for a page, for each dashboard: it shows in half the time.",
+)
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def live(
+    folder: Path | None,
+    port: int,
+    theme: str,
+    preheated: int,
+    no_browser: bool,
+    arguments: tuple[str, ...],
+) -> None:
+    """
+    Serve the dashboards as an app, on this machine only.
+
+    Whoever opens it needs the token in the address that is printed, or the one in JUPYTER_TOKEN. ARGUMENTS go to Voila.
+    """
+    folder = folder or Path(workbench.__file__).resolve().parent.parent / "dashboards"
+    if not folder.is_dir():
+        raise NotFoundError(f"there is no folder {folder}", advice="name one that holds notebooks")
+    options = [
+        "--Voila.ip=127.0.0.1",
+        f"--Voila.port={port}",
+        "--Voila.port_retries=0",
+        "--Voila.auto_token=True",
+        "--VoilaConfiguration.template=workbench",
+        "--VoilaConfiguration.allow_template_override=NO",
+        f"--VoilaConfiguration.theme={theme}",
+        f"--VoilaConfiguration.preheat_kernel={preheated > 0}",
+        f"--VoilaConfiguration.default_pool_size={preheated}",
+        # What our pages need; others ask for parts of JupyterLab that Voila lacks, and cost time.
+        *(f"--VoilaConfiguration.extension_allowlist={name}" for name in _EXTENSIONS),
+        # A kernel that ends itself is not wanted any more.
+        "--KernelManager.autorestart=False",
+        f"--MappingKernelManager.cull_idle_timeout={_CULL_SECS}",
+        f"--MappingKernelManager.cull_interval={_CULL_SECS // 5}",
+    ]
+    if no_browser:
+        options.append("--no-browser")
+    environment = dict(os.environ)
+    templates = Path(workbench.__file__).resolve().parent / "ui" / "jupyter"
+    paths = [str(templates), *filter(None, [environment.get("JUPYTER_PATH")])]
+    environment["JUPYTER_PATH"] = os.pathsep.join(paths)
+    # A kernel's directory is that of its notebook, not this one.
+    environment["WORKBENCH_HOME"] = str(load_settings().workspace)
+    command = [sys.executable, "-m", "voila", str(folder.resolve()), *options, *arguments]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
