@@ -7,7 +7,7 @@ STAMP := $(ENV)/.complete
 NOTEBOOKS := $(filter-out notebooks/backtest_report.ipynb,$(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := env
-.PHONY: env demo test soak serve lab bench lock clean distclean help
+.PHONY: env demo test test-browser soak serve lab live bench lock clean distclean help
 
 env: $(STAMP)  ## build the environment (.venv) from requirements.lock
 
@@ -23,10 +23,14 @@ test: env  ## linters, types, import rules, notebooks and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+# One after the other: they share a workspace and its server, and the later ones need the data of the first.
 ifneq ($(NOTEBOOKS),)
-	WORKBENCH_HOME=$(CURDIR)/build/notebooks $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env $(NOTEBOOKS)
+	WORKBENCH_HOME=$(CURDIR)/build/notebooks $(BIN)/python -m pytest -n 0 --nbval-lax --nbval-current-env $(NOTEBOOKS)
 endif
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-browser: env  ## JupyterLab and Voila in a real browser, with full counts (make test has the smoke of it)
+	WORKBENCH_COUNT=50 WORKBENCH_REQUIRE=browser $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 0 tests/browser
 
 # The full counts of the tests that repeat: kills at random moments, random configurations, random requests.
 soak: env  ## the same crash, configuration and request tests with their full counts (hours)
@@ -39,6 +43,9 @@ serve: env  ## run the server in the foreground (SERVE_ARGS are passed on)
 
 lab: env  ## open JupyterLab on the quickstart notebook (LAB_ARGS are passed on)
 	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench lab $(LAB_ARGS)
+
+live: env  ## serve the dashboards as an app (LIVE_ARGS are passed on)
+	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench live $(LIVE_ARGS)
 
 bench: env  ## run the benchmarks (long; BENCH_ARGS=--quick for a first look)
 	$(BIN)/python benchmarks/run_all.py $(BENCH_ARGS)
@@ -57,4 +64,4 @@ distclean: clean  ## remove the environment too
 	rm -rf $(ENV) nautilus_workbench.egg-info
 
 help:  ## say what there is
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12

@@ -30,6 +30,10 @@ BENCHMARKS = (
     "job_overhead",
     "job_events",
     "pool_sweep",
+    "voila_first_view",
+    "runner_updates",
+    "chart_zoom",
+    "chart_updates",
 )
 PACKAGES = ("nautilus-workbench", "nautilus_trader", "numpy", "pandas", "pyarrow")
 

@@ -39,6 +39,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Where a cluster reaches the server (``WORKBENCH_URL``); default: where the server listens.
     is_static : bool
         Whether components show their static form, which a saved notebook keeps (``WORKBENCH_DISPLAY=static``).
+    view_secs : float, optional
+        How long this kernel outlives the Voila page that it serves (``WORKBENCH_VIEW_SECS``, default 60); ``None``
+        where it serves none.
+    is_preheated : bool
+        Whether Voila started this kernel before there was a page for it.
 
     """
 
@@ -53,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     results: str | None = None
     url: str | None = None
     is_static: bool = False
+    view_secs: float | None = None
+    is_preheated: bool = False
 
 
 def _load(environ: dict[str, str]) -> Settings:
@@ -70,6 +77,9 @@ def _load(environ: dict[str, str]) -> Settings:
         results=environ.get("WORKBENCH_RESULTS") or None,
         url=environ.get("WORKBENCH_URL") or None,
         is_static=environ.get("WORKBENCH_DISPLAY") == "static",
+        # Voila says so to every kernel that it starts.
+        view_secs=float(environ.get("WORKBENCH_VIEW_SECS") or 60) if "VOILA_PREHEAT" in environ else None,
+        is_preheated=environ.get("VOILA_PREHEAT") == "True",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "AuthenticationError",
     "CatalogError",
@@ -35,6 +37,8 @@ class WorkbenchError(Exception):
         What to do about it: a command, a flag or a place to look.
     field : str, optional
         The place in the input that is wrong, such as ``data.0.catalog_path``.
+    errors : Sequence[WorkbenchError]
+        Everything that is wrong with the input, where more than the first was looked for.
 
     Attributes
     ----------
@@ -42,18 +46,29 @@ class WorkbenchError(Exception):
         A stable, machine-readable name of the kind of error.
     exit_code : int
         The exit code of the command line: 2 for wrong input, 1 for work that failed.
+    errors : tuple[WorkbenchError, ...]
+        One error for each wrong place, the one at `field` first; empty where only this one is known.
 
     """
 
     code = "workbench_error"
     exit_code = 1
 
-    def __init__(self, message: str, *, expected: str = "", advice: str = "", field: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        expected: str = "",
+        advice: str = "",
+        field: str = "",
+        errors: Sequence[WorkbenchError] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.expected = expected
         self.advice = advice
         self.field = field
+        self.errors = tuple(errors)
 
     def __str__(self) -> str:
         """Return the error as one line."""
@@ -66,13 +81,18 @@ class WorkbenchError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the named parts when the error crosses a process edge."""
-        return _rebuild, (type(self), self.message, self.expected, self.advice, self.field)
+        return _rebuild, (type(self), self.message, self.expected, self.advice, self.field, self.errors)
 
 
 def _rebuild(
-    kind: type[WorkbenchError], message: str, expected: str, advice: str, field: str
+    kind: type[WorkbenchError],
+    message: str,
+    expected: str,
+    advice: str,
+    field: str,
+    errors: tuple[WorkbenchError, ...],
 ) -> WorkbenchError:
-    return kind(message, expected=expected, advice=advice, field=field)
+    return kind(message, expected=expected, advice=advice, field=field, errors=errors)
 
 
 def find_error(code: str) -> type[WorkbenchError] | None:
@@ -159,6 +179,6 @@ class StoreError(WorkbenchError):
 
 
 class ServerError(WorkbenchError):
-    """The workspace's server cannot be started or reached, or it is of another version."""
+    """The workspace's server cannot be started or reached, is busy for too long, or is of another version."""
 
     code = "server_failed"

@@ -10,6 +10,7 @@ from workbench.roles import Role
 from workbench.states import JobState
 
 __all__ = [
+    "EquityTrace",
     "Failure",
     "FileRecord",
     "HoldoutRecord",
@@ -53,6 +54,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         What is open now.
     rss_bytes : int
         The resident memory of the process that does the work.
+    cpu_percent : float
+        The CPU time that it takes, in percent of one core; 0 while unknown.
 
     """
 
@@ -68,6 +71,25 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_positions: int = 0
     open_orders: int = 0
     rss_bytes: int = 0
+    cpu_percent: float = 0.0
+
+
+class EquityTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The equity of a run at work, from its start until now, in a few points.
+
+    Attributes
+    ----------
+    points : list[tuple[int, str]]
+        The simulated time, UNIX nanoseconds UTC, and the equity marked to market, a decimal number in
+        `currency`; in the order of time.
+    currency : str
+        The reporting currency; empty without points.
+
+    """
+
+    points: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    currency: str = ""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +108,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     detail : dict[str, str]
         The parts of an error that the workbench raised on purpose: ``code``, ``message``, ``expected``,
         ``advice``, ``field``.
+    errors : list[dict[str, str]]
+        The same of each wrong place of the input, where more than one was looked for.
 
     """
 
@@ -93,6 +117,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     traceback: str = ""
     detail: dict[str, str] = msgspec.field(default_factory=dict)
+    errors: list[dict[str, str]] = msgspec.field(default_factory=list)
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,7 +257,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     headline : dict[str, float]
         The numbers that lists are sorted by, once there are results.
     seq : int
-        The sequence number of its last change of state.
+        The sequence number of its last change of state or of reason.
 
     """
 
@@ -264,7 +289,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A change of a job's state, in the order of `seq`.
+    A change of a job's state, or of the reason why it waits, in the order of `seq`.
 
     `job` is the record as it was right after the change, without its `spec`.
     """
