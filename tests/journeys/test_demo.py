@@ -137,10 +137,10 @@ def test_readme_python_runs_after_the_demo(
     workspace: Path,  # noqa: F811
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
+
+    def run(*arguments: str) -> str:
         result = subprocess.run(
-            [sys.executable, "-c", block],
+            [sys.executable, *arguments],
             cwd=workspace,
             env=build_environment(workspace),
             capture_output=True,
@@ -149,7 +149,13 @@ def test_readme_python_runs_after_the_demo(
             check=False,
         )
         assert result.returncode == 0, result.stderr
-        assert "'unit': '%'" in result.stdout
+        return result.stdout
+
+    try:
+        shown = [run("-c", block) for block in blocks]
+    finally:
+        run("-m", "workbench.cli.main", "serve", "--stop")  # One of them has started it
+    assert "'unit': '%'" in shown[0]
 
 
 def test_readme_commands_exist() -> None:
