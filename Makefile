@@ -30,7 +30,7 @@ endif
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-browser: env  ## JupyterLab and Voila in a real browser, with full counts (make test has the smoke of it)
-	WORKBENCH_COUNT=50 WORKBENCH_REQUIRE=browser $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 0 tests/browser
+	WORKBENCH_COUNT=50 WORKBENCH_REQUIRE=browser,data $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 0 tests/browser
 
 # The full counts of the tests that repeat: kills at random moments, random configurations, random requests.
 soak: env  ## the same crash, configuration and request tests with their full counts (hours)

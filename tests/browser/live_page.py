@@ -79,6 +79,9 @@ class Everything(Component):
           <select class="wb-input" id="kind" data-action="set" data-key="kind">{options}</select>
           <label><input type="checkbox" id="short" data-action="set" data-key="short"> short</label>
           <input type="file" id="file" data-action="load" data-key="file">
+          <div role="tablist" aria-label="Parts">
+          <button role="tab" id="tab-a" data-action="tab" data-key="a">A</button>
+          <button role="tab" id="tab-b" data-action="tab" data-key="b">B</button></div>
           <details id="more"><summary>More</summary><p>text</p></details></div>
           <div class="wb-card"><table><tbody>{rows}</tbody></table></div>
           <div class="wb-card">{CHART}</div>

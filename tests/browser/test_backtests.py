@@ -124,15 +124,13 @@ def test_run_from_the_form_to_the_exported_file(stocked: Front, browser: Any) ->
         saved = pd.read_csv(download.value.path())
         assert len(saved) == len(positions)
 
-        # Another run is cancelled: what it has so far is kept.
-        page.locator(".wb-form [data-action=name]").fill("stopped early")
-        page.locator(".wb-form [data-action=name]").press("Tab")
-        page.locator(".wb-form [data-action=run]").click()
-        row = page.locator("tr[id^=wb-job]", has_text="stopped early")
-        row.wait_for()
+        # The same again, cancelled: what it has so far is kept.
+        row.locator("[data-action=requeue]").click()
+        again = page.locator("tr[id^=wb-job]:has([data-action=cancel])")
+        again.wait_for()
         wait_until(lambda: 0 < _progress(sheet) < 100, "progress", RUN_SECS)
-        row.locator("[data-action=cancel]").click()
-        row.get_by_text("cancelled").first.wait_for(timeout=RUN_SECS * 1000)
+        again.locator("[data-action=cancel]").click()
+        page.get_by_text("cancelled after").first.wait_for(timeout=RUN_SECS * 1000)
         folders = set((front.workspace / "runs").glob("2*")) - {folder}
         (state,) = [json.loads((f / "manifest.json").read_text())["state"] for f in folders]
         assert state == "CANCELLED"

@@ -90,6 +90,17 @@ def test_row_by_keyboard_is_chosen_once_and_by_pointer_hovered(sheet: Sheet) -> 
     _wait_for(sheet, ("over", "", None))
 
 
+def test_tabs_by_keyboard_move_the_focus_and_open_once(sheet: Sheet) -> None:
+    page = sheet.page
+    page.locator("#tab-a").focus()
+    for key, expected in (("ArrowRight", "tab-b"), ("ArrowRight", "tab-a"), ("ArrowLeft", "tab-b")):
+        page.keyboard.press(key)
+        assert page.evaluate("() => document.activeElement.id") == expected
+    page.keyboard.press("Enter")
+    _wait_for(sheet, ("tab", "b", None))
+    assert _heard(sheet).count(("tab", "b", None)) == 1
+
+
 def test_what_the_reader_does_survives_renders_at_ten_hertz(sheet: Sheet) -> None:
     page = sheet.page
     page.locator("#more summary").click()

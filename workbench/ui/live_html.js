@@ -107,6 +107,11 @@ export default {
         do next = e.key == "ArrowDown" ? next.nextElementSibling : next.previousElementSibling; while (next && next.tabIndex < 0);
         if (next) { e.preventDefault(); next.focus() }
       }
+      const way = {ArrowLeft: -1, ArrowRight: 1}[e.key];
+      if (way && e.target.matches("[role=tablist] [role=tab]")) {
+        const tabs = [...e.target.closest("[role=tablist]").querySelectorAll("[role=tab]")];
+        e.preventDefault(); tabs[(tabs.indexOf(e.target) + way + tabs.length) % tabs.length].focus();
+      }
       if (e.key == "Escape") { const armed = root.querySelector("[data-armed]"); if (armed) disarm(armed) }
     });
     const typing = new Map();
