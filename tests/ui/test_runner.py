@@ -18,6 +18,7 @@ from workbench.client.client import Client
 from workbench.client.job import Job
 from workbench.client.transport import Endpoint, Transport
 from workbench.states import JobState
+from workbench.ui.job_feed import FeedState, JobFeed
 from workbench.ui.live_html import Action
 from workbench.ui.runner import BacktestRunner
 
@@ -280,6 +281,7 @@ def test_lost_server_is_said_with_its_age_and_gone_when_it_is_back(tmp_path: Pat
         walks.wait_for(job_id, JobState.COMPLETED)
         with walks.connect() as client, BacktestRunner(client) as runner:
             wait_until(lambda: show(runner).jobs == [job_id])
+            wait_until(lambda: JobFeed.of(client).status.state == FeedState.LIVE)
             walks.stop()
             wait_until(lambda: "this is as of" in "".join(e.text for e in show(runner).has_class("wb-lost")))
             assert show(runner).jobs == [job_id]
