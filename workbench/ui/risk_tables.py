@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.analysis.definitions import Metric
 from workbench.ui.cards import build_card
 from workbench.ui.formats import UNKNOWN, format_decimal, format_percent
-from workbench.ui.tables import Definitions, build_label, build_value
+from workbench.ui.tables import Definitions, build_metric_rows
 from workbench.ui.view import View
 
 __all__ = ["DrawdownsTable", "TailRiskTable"]
@@ -45,18 +45,10 @@ class TailRiskTable(View):
 
     def build_html(self) -> str:
         """Return the table as a card; a loss is positive."""
-        names = list(next(iter(self._figures.values()), {}))
         head = "".join(
             f"<th class='n'>{confidence * 100:g} % confidence</th>" for confidence in self._figures
         )
-        rows = "".join(
-            f"<tr><td>{build_label(name, self._definitions)}</td>"
-            + "".join(
-                f"<td class='n'>{build_value(name, column[name])}</td>" for column in self._figures.values()
-            )
-            + "</tr>"
-            for name in names
-        )
+        rows = build_metric_rows(list(self._figures.values()), self._definitions)
         reasons = {metric["reason"] for column in self._figures.values() for metric in column.values()} - {
             None
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.analysis.definitions import Metric
 from workbench.ui.cards import build_card
-from workbench.ui.tables import Definitions, build_label, build_value
+from workbench.ui.tables import Definitions, build_label, build_metric_rows, build_value
 from workbench.ui.view import View
 
 __all__ = ["StressTable"]
@@ -53,14 +53,7 @@ class StressTable(View):
         head = "".join(
             f"<th class='n'>{multiple:g}\N{MULTIPLICATION SIGN} costs</th>" for multiple in self._results
         )
-        rows = "".join(
-            f"<tr><td>{build_label(name, self._definitions)}</td>"
-            + "".join(
-                f"<td class='n'>{build_value(name, column[name])}</td>" for column in self._results.values()
-            )
-            + "</tr>"
-            for name in next(iter(self._results.values()), {})
-        )
+        rows = build_metric_rows(list(self._results.values()), self._definitions)
         span = len(self._results)
         label = build_label("breakeven_multiple", self._definitions)
         value = (

@@ -25,6 +25,7 @@ __all__ = [
     "MetricsTable",
     "NautilusTable",
     "build_label",
+    "build_metric_rows",
     "build_value",
 ]
 
@@ -58,6 +59,16 @@ def build_value(name: str, metric: Metric) -> str:
     number = Decimal(str(metric["value"]))
     sign = "+" if number > 0 else ""
     return f"<span class='{tint(number)}'>{sign}{text}</span>"
+
+
+def build_metric_rows(columns: Sequence[Mapping[str, Metric]], definitions: Definitions) -> str:
+    """Return a row for each metric of the first column, with its value in each of them."""
+    return "".join(
+        f"<tr><td>{build_label(name, definitions)}</td>"
+        + "".join(f"<td class='n'>{build_value(name, column[name])}</td>" for column in columns)
+        + "</tr>"
+        for name in (columns[0] if columns else {})
+    )
 
 
 class HeadlineStrip(View):
