@@ -82,6 +82,7 @@ def _build_settings(workspace: Path) -> Settings:
         workspace=workspace,
         catalog=workspace / "catalog",
         runs=workspace / "runs",
+        engines=workspace / "engines",
         state=state,
         database=f"sqlite:///{state / 'records.sqlite'}",
         token_file=state / "token",

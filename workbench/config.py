@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         The default data catalog (``WORKBENCH_CATALOG``, default ``<workspace>/catalogs/default``).
     runs : Path
         The run directories (``WORKBENCH_RUNS``, default ``<workspace>/runs``).
+    engines : Path
+        The directories of the live engines (``WORKBENCH_ENGINES``, default ``<workspace>/engines``).
     state : Path
         What the server keeps for itself, private to its user: ``<workspace>/.workbench``.
     database : str
@@ -37,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Where a cluster puts results, for example ``s3://bucket/runs`` (``WORKBENCH_RESULTS``).
     url : str, optional
         Where a cluster reaches the server (``WORKBENCH_URL``); default: where the server listens.
+    runtime : Path
+        Where sockets are made (``XDG_RUNTIME_DIR``, default: the directory for temporary files).
     is_static : bool
         Whether components show their static form, which a saved notebook keeps (``WORKBENCH_DISPLAY=static``).
     view_secs : float, optional
@@ -50,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workspace: Path
     catalog: Path
     runs: Path
+    engines: Path
     state: Path
     database: str
     token_file: Path
@@ -57,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     results: str | None = None
     url: str | None = None
+    runtime: Path = Path(tempfile.gettempdir())
     is_static: bool = False
     view_secs: float | None = None
     is_preheated: bool = False
@@ -68,6 +75,7 @@ def _load(environ: dict[str, str]) -> Settings:
         workspace=workspace,
         catalog=Path(environ.get("WORKBENCH_CATALOG") or workspace / "catalogs" / "default").resolve(),
         runs=Path(environ.get("WORKBENCH_RUNS") or workspace / "runs").resolve(),
+        engines=Path(environ.get("WORKBENCH_ENGINES") or workspace / "engines").resolve(),
         state=workspace / ".workbench",
         database=environ.get("WORKBENCH_DATABASE")
         or f"sqlite:///{workspace / '.workbench' / 'records.sqlite'}",
@@ -76,6 +84,7 @@ def _load(environ: dict[str, str]) -> Settings:
         cluster=environ.get("WORKBENCH_CLUSTER") or None,
         results=environ.get("WORKBENCH_RESULTS") or None,
         url=environ.get("WORKBENCH_URL") or None,
+        runtime=Path(environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()),
         is_static=environ.get("WORKBENCH_DISPLAY") == "static",
         # Voila says so to every kernel that it starts.
         view_secs=float(environ.get("WORKBENCH_VIEW_SECS") or 60) if "VOILA_PREHEAT" in environ else None,

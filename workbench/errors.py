@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = [
     "AuthenticationError",
     "CatalogError",
     "ConfigError",
+    "ConfirmationRequiredError",
     "ConflictError",
     "DataError",
     "ExistsError",
@@ -134,6 +136,44 @@ class ConflictError(InputError):
     """What was asked does not fit the present state: a finished job cannot be paused."""
 
     code = "conflict"
+
+
+class ConfirmationRequiredError(ConflictError):
+    """
+    What was asked for raises risk: whoever asks must see the risks, and ask again with the token.
+
+    Parameters
+    ----------
+    message, expected, advice, field, errors
+        As for every error.
+    risks : Mapping[str, Any]
+        What is at stake: the fields of `workbench.engine_records.Risks`.
+    confirm_token : str
+        What the second call carries: good for a minute, once, for this change and this person.
+
+    """
+
+    code = "confirmation_required"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expected: str = "",
+        advice: str = "",
+        field: str = "",
+        errors: Sequence[WorkbenchError] = (),
+        risks: Mapping[str, Any] | None = None,
+        confirm_token: str = "",
+    ) -> None:
+        super().__init__(message, expected=expected, advice=advice, field=field, errors=errors)
+        self.risks = dict(risks or {})
+        self.confirm_token = confirm_token
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the risks and the token too."""
+        kept = {"risks": self.risks, "confirm_token": self.confirm_token}
+        return (*super().__reduce__(), kept)
 
 
 class AuthenticationError(InputError):

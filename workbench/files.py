@@ -30,9 +30,11 @@ def take_lock(descriptor: int, deadline: float) -> bool:
             return True
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, is_durable: bool = True) -> None:
     """
     Write `content` to `path`: a temporary file beside it, fsync, rename. Missing directories are made.
+
+    What is not `is_durable` is whole all the same after the death of a process, but not after that of the machine.
 
     Raises
     ------
@@ -46,7 +48,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
-"""The states of a job: a table and a pure function."""
+"""The states of jobs and of engines: a table and a pure function for each."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["JobState", "JobTrigger", "advance"]
+__all__ = ["EngineState", "EngineTrigger", "JobState", "JobTrigger", "advance", "advance_engine"]
 
 
 class JobState(StrEnum):
@@ -75,3 +75,75 @@ def advance(state: JobState, trigger: JobTrigger) -> JobState:
         return _TABLE[state, trigger]
     except KeyError:
         raise ValueError(f"a {state} job cannot {trigger}") from None
+
+
+class EngineState(StrEnum):
+    """
+    Where a live engine stands.
+
+    CRASHED is an engine whose host died and is to be started again; FAILED one that is not: it could not start, or
+    died too often. LIQUIDATING is a host without strategies that only closes what an emergency stop wants closed.
+    """
+
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    CRASHED = "CRASHED"
+    LIQUIDATING = "LIQUIDATING"
+    FAILED = "FAILED"
+
+    @property
+    def is_down(self) -> bool:
+        """Return whether no host is there, nor will be unless somebody starts one."""
+        return self in {EngineState.STOPPED, EngineState.FAILED}
+
+
+class EngineTrigger(StrEnum):
+    """What can happen to an engine."""
+
+    START = "START"
+    READY = "READY"
+    STOP = "STOP"
+    END = "END"
+    CRASH = "CRASH"
+    RESTART = "RESTART"
+    LIQUIDATE = "LIQUIDATE"
+    GIVE_UP = "GIVE_UP"
+
+
+_ENGINE_TABLE: dict[tuple[EngineState, EngineTrigger], EngineState] = {
+    (EngineState.STOPPED, EngineTrigger.START): EngineState.STARTING,
+    (EngineState.STOPPED, EngineTrigger.LIQUIDATE): EngineState.LIQUIDATING,
+    (EngineState.STARTING, EngineTrigger.READY): EngineState.RUNNING,
+    (EngineState.STARTING, EngineTrigger.STOP): EngineState.STOPPING,
+    (EngineState.STARTING, EngineTrigger.CRASH): EngineState.CRASHED,
+    (EngineState.STARTING, EngineTrigger.GIVE_UP): EngineState.FAILED,
+    (EngineState.RUNNING, EngineTrigger.STOP): EngineState.STOPPING,
+    (EngineState.RUNNING, EngineTrigger.CRASH): EngineState.CRASHED,
+    (EngineState.STOPPING, EngineTrigger.END): EngineState.STOPPED,
+    (EngineState.CRASHED, EngineTrigger.RESTART): EngineState.STARTING,
+    (EngineState.CRASHED, EngineTrigger.LIQUIDATE): EngineState.LIQUIDATING,
+    (EngineState.CRASHED, EngineTrigger.GIVE_UP): EngineState.FAILED,
+    (EngineState.CRASHED, EngineTrigger.STOP): EngineState.STOPPED,
+    (EngineState.LIQUIDATING, EngineTrigger.END): EngineState.STOPPED,
+    (EngineState.LIQUIDATING, EngineTrigger.CRASH): EngineState.CRASHED,
+    (EngineState.FAILED, EngineTrigger.START): EngineState.STARTING,
+    (EngineState.FAILED, EngineTrigger.LIQUIDATE): EngineState.LIQUIDATING,
+}
+
+
+def advance_engine(state: EngineState, trigger: EngineTrigger) -> EngineState:
+    """
+    Return the state that follows `state` when `trigger` happens.
+
+    Raises
+    ------
+    ValueError
+        If `trigger` cannot happen in `state`.
+
+    """
+    try:
+        return _ENGINE_TABLE[state, trigger]
+    except KeyError:
+        raise ValueError(f"an engine that is {state} cannot {trigger}") from None

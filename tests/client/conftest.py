@@ -41,6 +41,7 @@ def make_settings(workspace: Path, **changes: Any) -> Settings:
         "workspace": workspace,
         "catalog": workspace / "catalogs" / "default",
         "runs": workspace / "runs",
+        "engines": workspace / "engines",
         "state": state,
         "database": f"sqlite:///{state / 'records.sqlite'}",
         "token_file": state / "token",
