@@ -70,6 +70,48 @@ class Paths(Strategy):
         else:
             self.modify_order(self.resting, quantity=quantity)
 
+    def send_dearer(self, side: OrderSide, quantity: Quantity, bar: Bar) -> None:
+        """Rest far from the market, then come nearer: by as many thousandths of the price as `quantity` has units."""
+        instrument = self.cache.instrument(self.config.instrument_id)
+        if self.resting is None:
+            self.send_modify(side, quantity, bar)
+        else:
+            part = quantity.as_decimal() / 1_000
+            self.modify_order(self.resting, price=instrument.make_price(bar.close.as_decimal() * part))
+
+    def send_risk(self, side: OrderSide, quantity: Quantity, bar: Bar) -> None:
+        """Past the strategy's own methods."""
+        order = self.order_factory.market(self.config.instrument_id, side, quantity)
+        self.cache.add_order(order)
+        command = SubmitOrder(
+            trader_id=self.trader_id,
+            strategy_id=self.id,
+            order=order,
+            command_id=UUID4(),
+            ts_init=self.clock.timestamp_ns(),
+        )
+        self.msgbus.send("RiskEngine.execute", command)
+
+    def send_batch(self, side: OrderSide, quantity: Quantity, bar: Bar) -> None:
+        """Two orders that rest; later all of them are cancelled in one command."""
+        instrument = self.cache.instrument(self.config.instrument_id)
+        if self.bars == 5:
+            for part in ("0.5", "0.6"):
+                price = instrument.make_price(bar.close.as_decimal() * Decimal(part))
+                self.submit_order(self.order_factory.limit(self.config.instrument_id, side, quantity, price))
+        else:
+            self.cancel_orders(self.cache.orders_open(strategy_id=self.id))
+
+    def send_twice(self, side: OrderSide, quantity: Quantity, bar: Bar) -> None:
+        """Grow an order and send another one at once, before the venue has answered."""
+        instrument = self.cache.instrument(self.config.instrument_id)
+        low = instrument.make_price(bar.close.as_decimal() * Decimal("0.5"))
+        if self.resting is None:
+            self.send_modify(side, quantity, bar)
+        else:
+            self.modify_order(self.resting, quantity=quantity)
+            self.submit_order(self.order_factory.limit(self.config.instrument_id, side, quantity, low))
+
     def send_emulated(self, side: OrderSide, quantity: Quantity, bar: Bar) -> None:
         """Released at once: its trigger is behind the market."""
         instrument = self.cache.instrument(self.config.instrument_id)

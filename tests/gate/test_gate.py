@@ -37,7 +37,7 @@ pytestmark = pytest.mark.data
 
 HERE = Path(__file__).parent
 MORNING = {"start": "2012-02-01", "end": "2012-02-01T06:00:00Z"}
-PATHS = ("market", "bracket", "emulated", "algorithm", "direct")
+PATHS = ("market", "bracket", "emulated", "algorithm", "direct", "risk")
 
 
 @pytest.fixture(autouse=True)
@@ -197,6 +197,60 @@ def test_order_may_not_grow_above_the_limit(runner: Runner) -> None:
     assert event["reason"] == "150000 long would be more than the limit of 100000"
 
 
+def test_order_may_not_become_dearer_above_the_limit(runner: Runner) -> None:
+    run = runner.run({"max_exposure": "100000"}, paths("dearer", 100_000, 600, 700, 500))
+
+    (event,) = read_gate(run)["denied"]
+    assert event["reason"].startswith("a gross exposure of 110")
+    (price,) = run.load_table("orders")["price"]
+    assert Decimal("0.7") < Decimal(price) < Decimal("0.9"), (
+        "nearer within the limit, and farther again, passed"
+    )
+
+
+def test_modification_under_way_counts_before_the_venue_has_answered(runner: Runner) -> None:
+    run = runner.run({"max_position": {"*": "100000"}}, paths("twice", 10_000, 60_000))
+
+    (event,) = read_gate(run)["denied"]
+    assert event["reason"] == "120000 long would be more than the limit of 100000"
+
+
+def test_batch_cancel_passes_whatever_holds(runner: Runner) -> None:
+    limits = {"max_orders_per_sec": 2}
+    run = runner.run(limits, paths("batch", 10_000, 10_000))
+
+    assert find_states(run) == [("CANCELED", 10_000)] * 2
+    assert read_gate(run)["denied"] == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_net_exposure": "160000"}, "a net long exposure of 315"),
+        ({"max_margin": "0.006"}, "a used margin of 9"),
+    ],
+)
+def test_net_exposure_and_margin_are_limited_with_what_is_held(
+    runner: Runner, limits: dict[str, Any], reason: str
+) -> None:
+    run = runner.run(limits, paths("market", 100_000, 100_000, -100_000))
+
+    assert [state for state, _ in find_states(run)] == ["FILLED", "DENIED", "FILLED"]
+    (event,) = read_gate(run)["denied"]
+    assert event["reason"].startswith(reason)
+
+
+def test_flattening_closes_positions_of_strategies_that_stand_against_each_other(runner: Runner) -> None:
+    """What they add up to for the account is less than what either of them closes."""
+    limits = {"max_daily_loss": "1", "on_breach": "FLATTEN"}
+    run = runner.run(limits, paths("market", 100_000), paths("market", -60_000, tag="001"))
+
+    positions = run.load_table("positions")
+    assert len(positions) == 2
+    assert positions["ts_closed"].notna().all()
+    assert [e["kind"] for e in read_gate(run)["events"]] == ["breach"]
+
+
 def test_pending_orders_count_to_the_position(runner: Runner) -> None:
     run = runner.run(
         {"max_position": {"*": "100000"}}, paths("modify", 80_000), paths("market", 30_000, tag="001")
@@ -239,7 +293,7 @@ def test_exposure_is_limited_in_the_reporting_currency(runner: Runner) -> None:
 
     assert [state for state, _ in find_states(run)] == ["FILLED", "DENIED"], "a pound was worth 1.58 dollars"
     (event,) = read_gate(run)["denied"]
-    assert event["reason"].startswith("an exposure of 315")
+    assert event["reason"].startswith("a gross exposure of 315")
 
 
 def test_orders_within_a_second_are_limited(runner: Runner) -> None:

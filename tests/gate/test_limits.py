@@ -21,11 +21,16 @@ from workbench.gate.limits import BreachAction, parse_limits
         ({"max_daily_loss": True}, "max_daily_loss"),
         ({"max_drawdown": "5"}, "max_drawdown"),
         ({"max_drawdown": "0"}, "max_drawdown"),
+        ({"max_margin": "1.5"}, "max_margin"),
+        ({"max_net_exposure": "-1"}, "max_net_exposure"),
+        ({"max_mark_age_secs": 0}, "max_mark_age_secs"),
+        ({"max_mark_age_secs": float("nan")}, "max_mark_age_secs"),
         ({"max_orders_per_sec": 0}, "max_orders_per_sec"),
         ({"day_start": "5 pm"}, "day_start"),
         ({"day_start": "24:00"}, "day_start"),
         ({"day_zone": "Mars/Olympus"}, "day_zone"),
         ({"day_zone": "../etc"}, "day_zone"),
+        ({"day_start": "NEW_YORK_CLOSE", "day_zone": "Asia/Tokyo"}, "day_zone"),
         ({"on_breach": "PANIC"}, "on_breach"),
     ],
 )
@@ -48,6 +53,13 @@ def test_limits_keep_what_was_written() -> None:
     assert limits.find_max_position("ETH.X") == 1
     assert (limits.day_start_mins, limits.on_breach) == (1050, BreachAction.DENY)
     assert limits.needs_equity
+
+
+def test_day_may_begin_at_a_boundary_with_a_name() -> None:
+    new_york, utc = (parse_limits(day_start=name) for name in ("NEW_YORK_CLOSE", "UTC"))
+
+    assert (new_york.day_start_mins, str(new_york.day_zone)) == (1020, "America/New_York")
+    assert (utc.day_start_mins, str(utc.day_zone)) == (0, "UTC")
 
 
 def test_without_limits_nothing_is_limited() -> None:

@@ -4,33 +4,22 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workbench.gate.limits import Limits, parse_limits
 from workbench.gate.rules import (
-    Breach,
-    GateState,
     Holding,
     Intent,
     TradingState,
-    check_exposure,
+    check_amount,
+    check_closing,
     check_position,
     check_state,
     measure_opening,
-    observe,
 )
 
 D = Decimal
-DAY_NS = 86_400_000_000_000
-NOON_NS = DAY_NS // 2
-
-
-# -- POSITIONS ------------------------------------------------------------------------------------
-
-
 KINDS = ("resting", "market", "reducing")
 
 
@@ -198,13 +187,29 @@ def test_halted_lets_nothing_pass() -> None:
     assert check_state(TradingState.HALTED, intent, Holding(long=D(5))) is not None
 
 
-def test_unknown_equity_takes_no_new_risk_where_a_loss_is_limited() -> None:
+def test_reason_says_why_the_gate_is_not_open() -> None:
     holding = Holding(long=D(5))
 
-    reason = check_state(TradingState.ACTIVE, Intent(True, D(1)), holding, is_unknown=True)
-    assert reason == "equity is unknown: the order is not reduce-only"
+    reason = check_state(TradingState.REDUCING, Intent(True, D(1)), holding, "equity is unknown")
+    assert reason == "the gate is REDUCING (equity is unknown): the order is not reduce-only"
     close = Intent(False, D(5), is_reduce_only=True)
-    assert check_state(TradingState.ACTIVE, close, holding, is_unknown=True) is None
+    assert check_state(TradingState.REDUCING, close, holding, "equity is unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("quantity", "held", "asked", "is_allowed"),
+    [(5, 5, 0, True), (6, 5, 0, False), (3, 5, 2, True), (4, 5, 2, False), (1, 0, 0, False)],
+)
+def test_closing_order_is_never_larger_than_what_nothing_else_closes(
+    quantity: int, held: int, asked: int, is_allowed: bool
+) -> None:
+    for flags in ({"is_reduce_only": True}, {"is_market": True}):
+        intent = Intent(False, D(quantity), **flags)
+        assert (check_closing(intent, D(held), D(asked)) is None) == is_allowed
+
+
+def test_closing_order_that_may_rest_and_open_something_is_none() -> None:
+    assert check_closing(Intent(False, D(1)), D(5), D(0)) is not None
 
 
 @pytest.mark.parametrize(
@@ -217,81 +222,7 @@ def test_unknown_equity_takes_no_new_risk_where_a_loss_is_limited() -> None:
         (None, D(0), True),
     ],
 )
-def test_exposure_unknown_or_above_its_limit_is_refused(
+def test_amount_unknown_or_above_its_limit_is_refused(
     held: Decimal | None, opening: Decimal | None, is_allowed: bool
 ) -> None:
-    assert (check_exposure(D(100), held, opening) is None) == is_allowed
-
-
-# -- LOSSES ---------------------------------------------------------------------------------------
-
-
-def _observe(limits: Limits, *points: tuple[int, int | None]) -> list[GateState]:
-    states = [GateState()]
-    for ts_ns, equity in points:
-        states.append(observe(limits, states[-1], ts_ns, None if equity is None else D(equity)))
-    return states[1:]
-
-
-def test_daily_loss_reached_reduces_until_the_next_day() -> None:
-    limits = parse_limits(max_daily_loss="50")
-
-    states = _observe(
-        limits, (0, 1000), (NOON_NS, 951), (NOON_NS + 1, 950), (NOON_NS + 2, 990), (DAY_NS, 990)
-    )
-
-    assert [s.breach for s in states] == [None, None, Breach.DAILY_LOSS, Breach.DAILY_LOSS, None]
-    assert states[2].effective == TradingState.REDUCING
-    assert states[-1].day_equity == 990, "the next day begins with the last equity of this one"
-
-
-def test_loss_over_night_counts_to_the_new_day() -> None:
-    limits = parse_limits(max_daily_loss="50")
-
-    states = _observe(limits, (NOON_NS, 1000), (DAY_NS + 1, 940))
-
-    assert states[-1].breach == Breach.DAILY_LOSS
-
-
-def test_drawdown_reached_stays_for_good() -> None:
-    limits = parse_limits(max_drawdown="0.1")
-
-    states = _observe(limits, (0, 1000), (1, 2000), (2, 1801), (3, 1800), (DAY_NS, 5000))
-
-    assert [s.breach for s in states] == [None, None, None, Breach.DRAWDOWN, Breach.DRAWDOWN]
-
-
-def test_missing_equity_changes_nothing() -> None:
-    (known, unknown) = _observe(parse_limits(max_daily_loss="50"), (0, 1000), (1, None))
-
-    assert known == unknown
-
-
-def test_halt_asked_for_outlives_a_breach() -> None:
-    state = GateState(requested=TradingState.HALTED, breach=Breach.DRAWDOWN)
-
-    assert state.effective == TradingState.HALTED
-
-
-def test_day_of_new_york_begins_at_five_in_summer_and_in_winter() -> None:
-    limits = parse_limits(max_daily_loss="1", day_start="17:00", day_zone="America/New_York")
-
-    def find_day(text: str) -> str:
-        return observe(limits, GateState(), pd.Timestamp(text).value, D(1)).day
-
-    assert find_day("2012-02-01T21:59Z") == "2012-01-31"
-    assert find_day("2012-02-01T22:00Z") == "2012-02-01"
-    assert find_day("2012-07-01T20:59Z") == "2012-06-30"
-    assert find_day("2012-07-01T21:00Z") == "2012-07-01"
-
-
-@given(equities=st.lists(st.integers(-50, 2000), min_size=1, max_size=40), most=st.integers(1, 500))
-def test_breach_of_the_day_is_seen_at_the_first_equity_that_reaches_it(
-    equities: list[int], most: int
-) -> None:
-    states = _observe(parse_limits(max_daily_loss=str(most)), *((i, e) for i, e in enumerate(equities)))
-
-    first = next((i for i, e in enumerate(equities) if equities[0] - e >= most), None)
-    assert [i for i, s in enumerate(states) if s.breach is not None] == (
-        [] if first is None else list(range(first, len(equities)))
-    )
+    assert (check_amount("gross exposure", D(100), held, opening) is None) == is_allowed

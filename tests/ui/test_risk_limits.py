@@ -12,7 +12,7 @@ import workbench
 from tests.backtest.tiny import BID
 from tests.ui.test_run_form import fill_in
 from workbench.gate.actor import RiskGateConfig
-from workbench.gate.limits import BreachAction
+from workbench.gate.limits import DAY_BOUNDARIES, BreachAction
 from workbench.ui.places import MISSING, find_value
 from workbench.ui.risk_limits import (
     BREACH_ACTIONS,
@@ -28,9 +28,12 @@ INSTRUMENT = "GBP/USD.SIM"
 TYPED = {
     "max_position.*": "100,000",
     "max_exposure": "1,000,000.50",
+    "max_net_exposure": "500,000",
+    "max_margin": "50 %",
     "max_daily_loss": "0.1 USD",
     "max_drawdown": "7 %",
     "max_orders_per_sec": "5",
+    "max_mark_age_secs": "90",
     "day_start": "17:00",
     "day_zone": "America/New_York",
     "on_breach": "CANCEL",
@@ -38,9 +41,12 @@ TYPED = {
 LIMITS: dict[str, Any] = {
     "max_position": {"*": "100000"},
     "max_exposure": "1000000.50",
+    "max_net_exposure": "500000",
+    "max_margin": "0.5",
     "max_daily_loss": "0.1",
     "max_drawdown": "0.07",
     "max_orders_per_sec": 5,
+    "max_mark_age_secs": 90.0,
     "day_start": "17:00",
     "day_zone": "America/New_York",
     "on_breach": "CANCEL",
@@ -151,6 +157,13 @@ def test_wrong_limit_is_told_without_the_server(name: str, text: str, words: str
     assert words in one.check(one.read(text))
 
 
+def test_named_beginnings_of_a_day_are_taken() -> None:
+    config = fill_limits(fill_in("/c", BID), {"max_daily_loss": "5"})
+    start = next(one for one in build_limit_fields(config) if one.name == "day_start")
+    assert [start.check(name) for name in DAY_BOUNDARIES] == ["", ""]
+    assert start.check("TOKYO_CLOSE") != ""
+
+
 def test_money_is_in_the_currency_of_the_results() -> None:
     config = fill_limits(fill_in("/c", BID), {"max_daily_loss": "5000"})
     config["venues"][0] |= {"base_currency": None, "starting_balances": ["5 BTC", "100 USD"]}
@@ -165,8 +178,9 @@ def test_money_is_in_the_currency_of_the_results() -> None:
 def test_limits_are_among_the_assumptions_of_a_run() -> None:
     config = fill_limits(fill_in("/c", BID), TYPED)
     assert describe_assumptions(config)["Risk limits"] == (
-        "position 100,000 units, exposure 1,000,000.50 USD, daily loss 0.1 USD (day from 17:00 America/New_York), "
-        "drawdown 7 %, orders per second 5, then CANCEL"
+        "position 100,000 units, exposure 1,000,000.50 USD, net exposure 500,000 USD, margin 50 %, "
+        "daily loss 0.1 USD (day from 17:00 America/New_York), drawdown 7 %, orders per second 5, "
+        "age of prices 90 s, then CANCEL"
     )
     assert "Risk limits" not in describe_assumptions(fill_in("/c", BID))
 

@@ -31,7 +31,7 @@ from workbench.backtest.feed import MergingNode
 from workbench.backtest.identity import build_identity, collect_versions
 from workbench.backtest.lineage import describe_dataset, describe_lineage
 from workbench.backtest.logs import ProcessLog
-from workbench.backtest.marks import EXACT, Books, Marks, VenueTap
+from workbench.backtest.marks import Books, Marks, VenueTap
 from workbench.backtest.monitor import Monitor
 from workbench.backtest.objects import localised
 from workbench.backtest.registrations import counted_registrations
@@ -40,6 +40,7 @@ from workbench.backtest.sources import importable
 from workbench.errors import RunError
 from workbench.gate.actor import RiskGate
 from workbench.gate.gate import Gate
+from workbench.gate.worth import EXACT
 from workbench.jobs.control import Control
 from workbench.jobs.failures import build_failure
 from workbench.records import Failure, Progress, RunRecord

@@ -17,7 +17,8 @@ from nautilus_trader.model.enums import (
 from nautilus_trader.model.orders import Order
 from nautilus_trader.model.position import Position
 
-from workbench.backtest.marks import EXACT, Marks
+from workbench.backtest.marks import Marks
+from workbench.gate.worth import EXACT
 from workbench.records import Inspection
 
 __all__ = ["build_inspection"]

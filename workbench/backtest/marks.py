@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
-from typing import ClassVar, NamedTuple
+from decimal import Decimal
+from typing import ClassVar
 
 from nautilus_trader.backtest.engine import SimulatedExchange
 from nautilus_trader.backtest.modules import SimulationModule
@@ -18,18 +18,9 @@ from nautilus_trader.model.instruments import CryptoPerpetual, CurrencyPair
 from nautilus_trader.model.objects import Currency, Price
 from nautilus_trader.model.position import Position
 
-__all__ = ["EXACT", "Books", "Marks", "Touch", "VenueTap"]
+from workbench.gate.worth import Touch
 
-# A strategy may change the decimal context of its thread, which is also the monitor's: what is measured here
-# is measured in a context of its own.
-EXACT = Context(prec=38, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
-
-
-class Touch(NamedTuple):
-    """The best bid and ask of an instrument; both are ``None`` before its first price."""
-
-    bid: Price | None
-    ask: Price | None
+__all__ = ["Books", "Marks", "VenueTap"]
 
 
 class VenueTap(SimulationModule):

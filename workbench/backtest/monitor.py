@@ -7,19 +7,18 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 
 import msgspec
-from nautilus_trader.accounting.accounts.base import Account
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.common.component import set_backtest_force_stop
 from nautilus_trader.common.config import ActorConfig
 from nautilus_trader.core.datetime import unix_nanos_to_iso8601
-from nautilus_trader.model.enums import AccountType, PositionSide
 from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.identifiers import InstrumentId
-from nautilus_trader.model.objects import Currency, Price
+from nautilus_trader.model.objects import Currency
 
 from workbench.backtest.inspection import build_inspection
-from workbench.backtest.marks import EXACT, Books, Marks, Touch
+from workbench.backtest.marks import Books, Marks
 from workbench.gate.valuer import Valuation
+from workbench.gate.worth import EXACT, Touch, measure_margin, measure_worth
 from workbench.jobs.control import Control
 from workbench.records import Progress
 from workbench.states import JobState
@@ -214,25 +213,34 @@ class Monitor(Actor):
             self._tick(self._due_ns)
             self._due_ns += self._interval_ns
 
-    def measure(self) -> Valuation:
-        """Return equity and gross exposure as they are now, for the risk gate."""
-        sample = self._measure(self.clock.timestamp_ns())
-        return Valuation(equity=sample.equity, exposure=sample.gross_exposure)
+    @property
+    def currency(self) -> Currency:
+        """The reporting currency."""
+        return self._currency
 
-    def measure_notional(
-        self, instrument_id: InstrumentId, quantity: Decimal, price: Price | None, *, is_buy: bool
-    ) -> Decimal | None:
-        """Return the notional of a quantity in the reporting currency, for the risk gate."""
-        if price is None:
-            touch = self._books.find_touch(instrument_id)
-            price = touch.ask if is_buy else touch.bid
-        if price is None:
-            return None
-        instrument = self.cache.instrument(instrument_id)
+    def measure(self, *, has_margin: bool = False) -> Valuation:
+        """Return what the accounts are worth now, for the risk gate."""
         with localcontext(EXACT):
-            notional = instrument.notional_value(instrument.make_qty(quantity), price)
-            rate = self._marks.find_rate(notional.currency, self._currency)
-            return None if rate is None else notional.as_decimal() * rate
+            worth = measure_worth(self.cache, self._marks, self._currency)
+            margin = measure_margin(self.cache, self._marks, self._currency) if has_margin else None
+        missing = [self.explain(one) for one in worth.unpriced]
+        missing += [f"no rate {pair}" for pair in worth.unrated]
+        return Valuation(equity=worth.equity, margin=margin, missing=", ".join(missing))
+
+    def find_touch(self, instrument_id: InstrumentId) -> Touch:
+        """Return the best bid and ask of the venue's book, for the risk gate."""
+        return self._books.find_touch(instrument_id)
+
+    def find_rate(self, source: Currency) -> Decimal | None:
+        """Return what a unit of `source` is worth in the reporting currency, for the risk gate."""
+        return self._marks.find_rate(source, self._currency)
+
+    def explain(self, instrument_id: InstrumentId) -> str:
+        """Return why there is no price: in a backtest, because none has come yet."""
+        return f"no price of {instrument_id}"
+
+    def limit_age(self, secs: float | None) -> None:
+        """Do nothing: the book of a simulated venue is that of its moment."""
 
     def _tick(self, ts_ns: int) -> None:
         self.take_sample(ts_ns)
@@ -295,69 +303,14 @@ class Monitor(Actor):
 
     def _measure(self, ts_ns: int) -> Sample:
         with localcontext(EXACT):
-            return self._measure_exactly(ts_ns)
-
-    def _measure_exactly(self, ts_ns: int) -> Sample:
-        balance = self._sum_balances()
-        value, gross, net, open_positions = self._sum_positions()
+            worth = measure_worth(self.cache, self._marks, self._currency)
         return Sample(
             ts_ns=ts_ns,
-            equity=None if balance is None or value is None else balance + value,
-            balance=balance,
-            gross_exposure=gross,
-            net_exposure=net,
-            open_positions=open_positions,
+            equity=worth.equity,
+            balance=worth.balance,
+            gross_exposure=worth.gross_exposure,
+            net_exposure=worth.net_exposure,
+            open_positions=worth.open_positions,
             open_orders=self.cache.orders_open_count(),
             events=self._count_events(),
         )
-
-    def _sum_balances(self) -> Decimal | None:
-        total = Decimal(0)
-        for account in self.cache.accounts():
-            for money in account.balances_total().values():
-                amount = money.as_decimal()
-                if not amount:
-                    continue
-                rate = self._marks.find_rate(money.currency, self._currency)
-                if rate is None:
-                    return None
-                total += amount * rate
-        return total
-
-    def _sum_positions(self) -> tuple[Decimal | None, Decimal | None, Decimal | None, int]:
-        """Return what the open positions add to the balances, their notional gross and net, their count."""
-        positions = self.cache.positions_open()
-        value = gross = net = Decimal(0)
-        for position in positions:
-            price = self._marks.find_price(position)
-            if price is None:
-                return None, None, None, len(positions)
-            notional = position.notional_value(price)
-            rate = self._marks.find_rate(notional.currency, self._currency)
-            if rate is None:
-                return None, None, None, len(positions)
-            signed = notional.as_decimal() * rate
-            gross += signed
-            signed = signed if position.side == PositionSide.LONG else -signed
-            net += signed
-            if _is_held_as_balance(self.cache.account(position.account_id), position.base_currency):
-                continue
-            if self.cache.account(position.account_id).type == AccountType.CASH:
-                value += signed
-                continue
-            pnl = position.unrealized_pnl(price)
-            pnl_rate = self._marks.find_rate(pnl.currency, self._currency)
-            if pnl_rate is None:
-                return None, None, None, len(positions)
-            value += pnl.as_decimal() * pnl_rate
-        return value, gross, net, len(positions)
-
-
-def _is_held_as_balance(account: Account, base_currency: Currency | None) -> bool:
-    """
-    Return whether what was bought is in the balances already.
-
-    A cash account of several currencies books a purchase of BTC/USDT as plus BTC, minus USDT. Adding the
-    value of the position, as nautilus's own `Portfolio.equity` does, would count the BTC twice.
-    """
-    return account.type == AccountType.CASH and account.base_currency is None and base_currency is not None

@@ -24,8 +24,9 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.model.position import Position
 
 from workbench.backtest.bookkeeping import IndexedCache
-from workbench.backtest.marks import EXACT, Marks
+from workbench.backtest.marks import Marks
 from workbench.backtest.monitor import FillSample, Sample
+from workbench.gate.worth import EXACT
 
 __all__ = [
     "build_accounts",

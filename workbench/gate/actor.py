@@ -11,7 +11,7 @@ from nautilus_trader.system.kernel import NautilusKernel
 
 from workbench.errors import ConfigError
 from workbench.gate.gate import Gate
-from workbench.gate.limits import parse_limits
+from workbench.gate.limits import Limits, parse_limits
 from workbench.gate.valuer import Valuer
 
 __all__ = ["RiskGate", "RiskGateConfig", "build_risk_gate"]
@@ -29,14 +29,22 @@ class RiskGateConfig(ActorConfig, frozen=True):  # type: ignore[call-arg]
         The most units held, long or short, by instrument id; ``*`` for every other. Pending orders count.
     max_exposure : str, optional
         The most notional held and pending, long and short added up, in the reporting currency.
+    max_net_exposure : str, optional
+        The most by which longs may exceed shorts in notional, or shorts longs, in the reporting currency.
+    max_margin : str, optional
+        The largest fraction of equity that may be used as margin, such as 0.5.
     max_daily_loss : str, optional
         The most that equity may lose in a day, in the reporting currency.
     max_drawdown : str, optional
         The largest fraction that equity may lose since its peak, such as 0.05.
     max_orders_per_sec : int, optional
         The most orders and modifications within a second.
+    max_mark_age_secs : float, optional
+        How old the price of something held may be, in seconds. While one is older, nothing is risked anew that a limit
+        needs it for. In a live engine only: a backtest has the prices of its moment.
     day_start : str, default '00:00'
-        When the day of the daily loss begins.
+        When the day of the daily loss begins: a time of day, or the name ``UTC`` (midnight) or ``NEW_YORK_CLOSE``
+        (17:00 in New York), which needs no time zone.
     day_zone : str, default 'UTC'
         The time zone of that.
     on_breach : str, default 'FLATTEN'
@@ -47,9 +55,12 @@ class RiskGateConfig(ActorConfig, frozen=True):  # type: ignore[call-arg]
 
     max_position: dict[str, str] | None = None
     max_exposure: str | None = None
+    max_net_exposure: str | None = None
+    max_margin: str | None = None
     max_daily_loss: str | None = None
     max_drawdown: str | None = None
     max_orders_per_sec: int | None = None
+    max_mark_age_secs: float | None = None
     day_start: str = "00:00"
     day_zone: str = "UTC"
     on_breach: str = "FLATTEN"
@@ -73,21 +84,29 @@ class RiskGate(Actor):
 
     def __init__(self, config: RiskGateConfig) -> None:
         super().__init__(config)
-        self._limits = parse_limits(
-            max_position=config.max_position,
-            max_exposure=config.max_exposure,
-            max_daily_loss=config.max_daily_loss,
-            max_drawdown=config.max_drawdown,
-            max_orders_per_sec=config.max_orders_per_sec,
-            day_start=config.day_start,
-            day_zone=config.day_zone,
-            on_breach=config.on_breach,
-        )
+        self._limits = parse_limits(**{name: getattr(config, name) for name in _FIELDS})
         self.gate: Gate | None = None
 
-    def attach(self, kernel: NautilusKernel, valuer: Valuer) -> Gate:
-        """Put the gate in front of the engine, and return it."""
-        self.gate = Gate(kernel, self._limits, valuer)
+    @property
+    def limits(self) -> Limits:
+        """The limits."""
+        return self._limits
+
+    def attach(self, kernel: NautilusKernel, valuer: Valuer, *, max_age_secs: float = 0.0) -> Gate:
+        """
+        Put the gate in front of the engine, and return it.
+
+        Parameters
+        ----------
+        kernel : NautilusKernel
+            The engine's kernel, before it runs.
+        valuer : Valuer
+            What things are worth.
+        max_age_secs : float
+            As in `Gate`.
+
+        """
+        self.gate = Gate(kernel, self._limits, valuer, max_age_secs=max_age_secs)
         self.gate.attach()
         return self.gate
 
@@ -98,6 +117,7 @@ class RiskGate(Actor):
                 "this configuration has risk limits that only the workbench's engine enforces: run it there, or "
                 "take the RiskGate out of its actors"
             )
+        self.gate.resync()  # What the engine loaded or reconciled before told nobody
 
     def on_stop(self) -> None:
         """Do nothing: nautilus warns where this is missing."""

@@ -2,66 +2,61 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import localcontext
 from typing import Any
 
-import msgspec
-from nautilus_trader.core.datetime import unix_nanos_to_iso8601
-from nautilus_trader.core.uuid import UUID4
-from nautilus_trader.execution.messages import ModifyOrder, SubmitOrder, SubmitOrderList
-from nautilus_trader.model.enums import OmsType, OrderSide, OrderStatus, OrderType, PositionSide
-from nautilus_trader.model.events import OrderModifyRejected
-from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId
-from nautilus_trader.model.objects import Price
+from nautilus_trader.execution.messages import (
+    BatchCancelOrders,
+    CancelAllOrders,
+    CancelOrder,
+    ModifyOrder,
+    QueryAccount,
+    QueryOrder,
+    SubmitOrder,
+    SubmitOrderList,
+)
+from nautilus_trader.live.execution_engine import LiveExecutionEngine
+from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.system.kernel import NautilusKernel
 
-from workbench.errors import ConflictError
+from workbench.errors import ConflictError, InputError
+from workbench.gate.checks import Checks
+from workbench.gate.closing import Permits, stop_strategies
+from workbench.gate.ledger import Ledger
 from workbench.gate.limits import BreachAction, Limits
-from workbench.gate.rules import (
-    GateState,
-    Holding,
-    Intent,
-    TradingState,
-    check_exposure,
-    check_position,
-    check_state,
-    measure_opening,
-    observe,
-)
+from workbench.gate.losses import Losses
+from workbench.gate.messages import build_closing, build_rejection
+from workbench.gate.record import GateEvent, GateLog
+from workbench.gate.rules import TradingState
+from workbench.gate.switch import OPEN, Stand, Switch
+from workbench.gate.tallies import OrderEntry, find_index
+from workbench.gate.tracker import Tracker
 from workbench.gate.valuer import Valuer
+from workbench.gate.watch import SOURCES, Watch
+from workbench.gate.worth import EXACT
 
-__all__ = ["Gate", "GateEvent"]
+__all__ = ["Gate"]
 
 _ENDPOINT = "ExecEngine.execute"
-_MOST_EVENTS = 1_000
 _SECOND_NS = 1_000_000_000
-_NOT_SENT = (OrderStatus.INITIALIZED, OrderStatus.RELEASED)
-
-
-class GateEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Something that the gate did.
-
-    `ts_ns` is the engine's clock, UNIX nanoseconds UTC; `kind` is ``denied``, ``breach``, ``day`` or ``state``.
-    """
-
-    ts_ns: int
-    kind: str
-    reason: str
-    instrument_id: str = ""
-    strategy_id: str = ""
-    client_order_id: str = ""
+_PASSING = frozenset((CancelOrder, CancelAllOrders, BatchCancelOrders, QueryOrder, QueryAccount))
 
 
 class Gate:
     """
-    Stands in front of ``ExecEngine.execute``, the last way that all commands take.
+    Stands in front of the execution engine, on the last way that all commands take.
 
     Orders of strategies and execution algorithms come there through the risk engine, released emulated orders and
-    direct sends on the message bus by themselves. Cancels and queries always pass.
+    direct sends on the message bus by themselves. Cancels and queries always pass. In a live engine it stands behind
+    the engine's queue: an order that waits there when the gate is shut does not go out any more.
+
+    `halt`, `set_trading_state`, `restrict`, `lift`, `permit_closing` and `clear_breach` may be called by any thread, at
+    any time; the next order sees them. All else belongs to the thread of the engine.
+
+    The limits are those of the whole engine. Limits of single strategies would be a second `Ledger` and a second
+    `Checks` for each of them, asked one after the other.
 
     Parameters
     ----------
@@ -71,28 +66,60 @@ class Gate:
         What is let through.
     valuer : Valuer
         What things are worth.
+    max_age_secs : float
+        How old equity, prices and rates may be when an order is checked; 0: they are measured for each order. Older
+        ones are measured before the order passes, so that it holds however late a timer is.
 
     """
 
-    def __init__(self, kernel: NautilusKernel, limits: Limits, valuer: Valuer) -> None:
+    def __init__(
+        self, kernel: NautilusKernel, limits: Limits, valuer: Valuer, *, max_age_secs: float = 0.0
+    ) -> None:
         self._kernel = kernel
         self._engine = kernel.exec_engine
         self._cache = kernel.cache
+        self._clock = kernel.clock
         self._limits = limits
         self._valuer = valuer
+        self._max_age_ns = int(max_age_secs * _SECOND_NS)
+        self._due_ns = 0
         self._forward: Callable[[Any], None] = self._engine.execute
-        self._state = GateState()
-        self._sent: deque[int] = deque()
-        self._under_way: dict[ClientOrderId, Order] = {}
-        self._is_attached = False
-        self.denials: Counter[str] = Counter()
-        self.events: deque[GateEvent] = deque(maxlen=_MOST_EVENTS)
-        self.denied: deque[GateEvent] = deque(maxlen=_MOST_EVENTS)  # Apart: they are many
+        self.log = GateLog()
+        self._switch = Switch()
+        self._watch = Watch(valuer, self._switch, self.log)
+        self._permits = Permits()
+        self._ledger = Ledger(self._cache, valuer, limits)
+        self._tracker = Tracker(self._cache, self._ledger)
+        self._checks = Checks(limits, self._ledger, self._engine)
+        self._is_attached = self._is_loaded = False
+        self._closings = 0
+
+    # -- What it is --
 
     @property
-    def state(self) -> GateState:
-        """What the gate remembers."""
-        return self._state
+    def limits(self) -> Limits:
+        """What is let through."""
+        return self._limits
+
+    @property
+    def losses(self) -> Losses:
+        """What it remembers of equity."""
+        return self._watch.losses
+
+    @property
+    def stand(self) -> Stand:
+        """The trading state that holds, and why."""
+        return self._switch.now
+
+    @property
+    def requested(self) -> Stand:
+        """The trading state that people asked for."""
+        return self._switch.requested
+
+    @property
+    def restrictions(self) -> dict[str, Stand]:
+        """What else keeps the gate shut, by its source."""
+        return self._switch.restrictions
 
     def attach(self) -> None:
         """
@@ -106,295 +133,265 @@ class Gate:
         """
         if self._is_attached:
             raise ConflictError("the gate is attached already", expected="one gate for each engine")
-        try:
-            self._kernel.msgbus.deregister(_ENDPOINT, self._forward)
-        except Exception as e:
-            raise ConflictError(
-                f"the way to the execution engine is taken: {e}", expected="one gate for each engine"
-            ) from e
-        self._kernel.msgbus.register(_ENDPOINT, self.execute)
+        bus = self._kernel.msgbus
+        if isinstance(self._engine, LiveExecutionEngine):
+            # Behind its queue. Who sends straight to the engine's own method passes here too.
+            if "_execute_command" in vars(self._engine):
+                raise ConflictError(
+                    "the way to the execution engine is taken", expected="one gate for each engine"
+                )
+            self._forward = self._engine._execute_command
+            self._engine._execute_command = self.execute
+        else:
+            try:
+                bus.deregister(_ENDPOINT, self._forward)
+            except Exception as e:
+                raise ConflictError(
+                    f"the way to the execution engine is taken: {e}", expected="one gate for each engine"
+                ) from e
+            bus.register(_ENDPOINT, self.execute)
+        self._tracker.attach(bus)
         self._is_attached = True
 
+    # -- Any thread --
+
+    def halt(self, reason: str) -> None:
+        """Let nothing pass any more but cancels, and closing orders that have a permit."""
+        self.set_trading_state(TradingState.HALTED, reason)
+
     def set_trading_state(self, state: TradingState, reason: str) -> None:
-        """Change what is let through. A breach stays: see `clear_breach`."""
-        self._state = msgspec.structs.replace(self._state, requested=state)
+        """Change what is let through. A breach and other restrictions stay: see `clear_breach` and `lift`."""
+        self._switch.request(state, reason)
         self._note("state", f"{state}: {reason}")
+
+    def restrict(self, source: str, state: TradingState, reason: str) -> None:
+        """
+        Keep the gate at `state` at least until `source` lifts it, whatever people ask for meanwhile.
+
+        Each `source`, such as ``journal``, has one restriction; `reason` is for people.
+        """
+        if source in SOURCES:
+            raise InputError(f"{source!r} is the gate's own", expected="another name", field="source")
+        if self._switch.restrict(source, state, reason):
+            self._note("state", f"{source}: {state}: {reason}")
+
+    def lift(self, source: str, reason: str) -> None:
+        """Take a restriction away."""
+        if source not in SOURCES and self._switch.lift(source):
+            self._note("state", f"{source} lifted: {reason}")
+
+    def permit_closing(self, *client_order_ids: ClientOrderId) -> None:
+        """
+        Let these orders pass though the gate is shut, each once, if it closes no more than what is open.
+
+        An order passes that is reduce-only, or fills at once, and is no larger than the position that it names (or the
+        only one of its strategy), less what other permitted orders under way close of it.
+        """
+        self._permits.give(list(client_order_ids))
 
     def clear_breach(self, reason: str) -> None:
         """Take new risk again after a loss limit was reached; loss and peak are counted from now on."""
-        self._state = GateState(requested=self._state.requested)
+        self._watch.clear()
+        self._due_ns = 0
         self._note("state", f"breach cleared: {reason}")
 
+    # -- What it observes --
+
     def observe(self) -> None:
-        """Measure equity, and act if a loss limit is reached."""
-        if not self._limits.needs_equity:
-            return
-        before = self._state.breach
+        """Measure what there is, and act if a loss limit is reached. Orders do so by themselves when it is too old."""
         now_ns = self._now_ns()
-        self._state = observe(self._limits, self._state, now_ns, self._valuer.measure().equity)
-        if self._state.breach == before:
-            return
-        if self._state.breach is None:
-            self._note("day", "a new day: the daily loss is counted from 0")
-            return
-        self._note("breach", f"{self._state.breach}: equity is {self._state.equity:f}")
+        self._due_ns = now_ns + self._max_age_ns
+        if self._limits.needs_worth:
+            self._ledger.refresh()
+        if self._limits.needs_equity:
+            self._checks.set_equity(self._watch.observe(self._limits, now_ns, self._act))
+
+    def _act(self) -> None:
         if self._limits.on_breach != BreachAction.DENY:
             self.stop_strategies(is_flattening=self._limits.on_breach == BreachAction.FLATTEN)
 
-    def describe(self) -> dict[str, Any]:
-        """
-        Return what the gate did, as plain values.
+    def resync(self) -> None:
+        """Count orders and positions anew, after something changed them that no event told of."""
+        self._is_loaded = True
+        self._ledger.rebuild()
+        self._due_ns = 0
 
-        ``denials`` are counts by instrument; ``events`` and ``denied`` are the latest of each.
-        """
-        return {
-            "denials": dict(self.denials),
-            "events": msgspec.to_builtins(list(self.events)),
-            "denied": msgspec.to_builtins(list(self.denied)),
-        }
+    def audit(self) -> list[str]:
+        """Compare the counts with the cache; what differs is counted anew, noted and returned."""
+        if not self._is_loaded:
+            self.resync()
+        differences = self._ledger.find_differences()
+        for line in differences:
+            self._note("ledger", line)
+        if differences:
+            self.resync()
+        return differences
+
+    def set_limits(self, limits: Limits, reason: str) -> None:
+        """Change what is let through; what was lost until now still counts."""
+        if limits.max_mark_age_secs != self._limits.max_mark_age_secs:
+            self._valuer.limit_age(limits.max_mark_age_secs)
+        self._limits = limits
+        self._ledger.limits = limits
+        self._checks = Checks(limits, self._ledger, self._engine)
+        if not limits.needs_equity:
+            self._watch.stop()
+        self.resync()
+        self._note("limits", reason)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the gate did: see `GateLog.describe`."""
+        return self.log.describe()
 
     def build_warnings(self) -> list[str]:
         """Return what a reader of the results must know, one line each."""
-        lines = [
-            f"the risk gate denied {count:,} order{'' if count == 1 else 's'} of {name}"
-            for name, count in sorted(self.denials.items())
-        ]
-        breaches = [e for e in self.events if e.kind == "breach"]
-        if breaches:
-            first = breaches[0]
-            lines.append(
-                f"a loss limit was reached {len(breaches):,} time{'' if len(breaches) == 1 else 's'}, first at "
-                f"{unix_nanos_to_iso8601(first.ts_ns)}: {first.reason}; action {self._limits.on_breach}"
-            )
-        return lines
+        return self.log.build_warnings(self._limits.on_breach)
+
+    def listen(self, listener: Callable[[GateEvent], object]) -> None:
+        """Call `listener` with everything that the gate does, on the thread that caused it; it must not block."""
+        self.log.listen(listener)
+
+    # -- What survives a restart --
+
+    def export_state(self) -> bytes:
+        """Return what must survive a restart, as JSON; any thread may ask."""
+        return self._watch.encode()
+
+    def restore_state(self, data: bytes | None) -> None:
+        """
+        Take up what `export_state` gave before a restart; ``None`` where there was nothing before.
+
+        What cannot be read, or is in another currency, is no reason to count from 0: the gate is HALTED until somebody
+        who knows asks for another state.
+        """
+        if data is not None:
+            self._watch.restore(data, self._now_ns())
+
+    # -- What it does --
 
     def stop_strategies(self, *, is_flattening: bool) -> None:
         """Cancel the orders of all strategies and, if it is to be flat, close their positions."""
-        for strategy in self._kernel.trader.strategies():
-            orders = self._cache.orders_open(strategy_id=strategy.id)
-            orders += self._cache.orders_inflight(strategy_id=strategy.id)
-            for instrument_id in {o.instrument_id for o in orders}:
-                strategy.cancel_all_orders(instrument_id)
-            if is_flattening:
-                positions = self._cache.positions_open(strategy_id=strategy.id)
-                for instrument_id in {p.instrument_id for p in positions}:
-                    strategy.close_all_positions(instrument_id)
+        stop_strategies(self._kernel, self.close_position if is_flattening else None)
+
+    def close_position(self, position_id: PositionId) -> ClientOrderId | None:
+        """
+        Close all of an open position at the market, whatever the trading state; ``None`` where it is not open.
+
+        The order is the gate's own, in the name of the position's strategy, which need not run; see `permit_closing`.
+        """
+        position = self._cache.position(position_id)
+        if position is None or position.is_closed:
+            return None
+        now_ns = self._now_ns()
+        self._closings += 1
+        client_order_id = ClientOrderId(f"GATE-{now_ns}-{self._closings}")
+        self.permit_closing(client_order_id)
+        self._kernel.msgbus.send(_ENDPOINT, build_closing(position, client_order_id, now_ns))
+        return client_order_id
 
     def execute(self, command: Any) -> None:
         """Let a command pass, or deny what it asks for."""
-        if isinstance(command, SubmitOrder):
-            self._submit(command, [command.order])
-        elif isinstance(command, SubmitOrderList):
-            self._submit(command, list(command.order_list.orders))
+        kind = type(command)
+        if kind is SubmitOrder:
+            order = command.order
+            now_ns = self._clock.timestamp_ns()
+            if now_ns >= self._due_ns:
+                self._measure()
+            if self._switch.now is OPEN and not self._permits and self._checks.admit_quickly(order, now_ns):
+                self._forward(command)
+            else:
+                self._submit(command, [order])
+        elif kind in _PASSING:
+            self._forward(command)
+        elif isinstance(command, SubmitOrder | SubmitOrderList):
+            self._measure()
+            is_one = isinstance(command, SubmitOrder)
+            self._submit(command, [command.order] if is_one else list(command.order_list.orders))
         elif isinstance(command, ModifyOrder):
+            self._measure()
             self._modify(command)
         else:
             self._forward(command)
 
+    def _measure(self) -> None:
+        if not self._is_loaded:
+            self.resync()
+        if self._now_ns() >= self._due_ns:
+            self.observe()
+
     def _submit(self, command: Any, orders: list[Order]) -> None:
-        self.observe()
-        reason = self._count_order()
-        passed: list[Order] = []
-        for order in orders:
-            if reason is not None:
-                break
-            reason = self._check(order, command.position_id, order.leaves_qty.as_decimal(), None, passed)
-            passed.append(order)
+        with localcontext(EXACT):
+            reason, passed = self._check_all(command.position_id, orders)
         if reason is None:
-            self._under_way.update({o.client_order_id: o for o in orders})
             self._forward(command)
             return
         # An entry without its stop, or a stop without its entry, is not what was wanted: none of them goes out.
+        for entry in passed:
+            self._ledger.withdraw(entry.order.client_order_id)
         for order in orders:
             if self._cache.order(order.client_order_id) is None:
                 self._cache.add_order(order, command.position_id)
             if not order.is_closed:
                 self._engine._deny_order(order, reason)
-                self._note_denial(order, reason)
+                self.log.note_denial(self._now_ns(), order, reason)
+
+    def _check_all(
+        self, position_id: PositionId | None, orders: list[Order]
+    ) -> tuple[str | None, list[OrderEntry]]:
+        """Return why orders are denied, and those of them that are counted already."""
+        checks, ledger = self._checks, self._ledger
+        passed: list[OrderEntry] = []
+        if all(o.client_order_id in self._permits for o in orders):
+            for order in orders:
+                tally = ledger.open_tally(order.instrument_id)
+                if tally is None:
+                    return f"there is no instrument {order.instrument_id}", passed
+                reason = self._permits.check(order, position_id, self._cache, ledger)
+                if reason is not None:
+                    return reason, passed
+                passed.append(ledger.admit(order, tally, find_index(order), order.leaves_qty.raw, 0))
+            return None, passed
+        now_ns = self._now_ns()
+        reason = checks.count_order(now_ns)
+        if reason is not None:
+            return reason, passed
+        for order in orders:
+            reason, entry = checks.admit(order, position_id, self._switch.now)
+            if entry is None:
+                return reason, passed
+            passed.append(entry)
+        return None, passed
 
     def _modify(self, command: ModifyOrder) -> None:
         order = self._cache.order(command.client_order_id)
-        quantity = None if command.quantity is None else command.quantity.as_decimal()
-        is_cheaper = command.price is None or order is None or not order.has_price
-        if order is None or (is_cheaper and (quantity is None or quantity <= order.quantity.as_decimal())):
-            self._forward(command)  # Nothing is added
+        if order is None:
+            self._forward(command)  # There is nothing to change
             return
-        self.observe()
-        wanted = (
-            order.quantity.as_decimal() if quantity is None else quantity
-        ) - order.filled_qty.as_decimal()
-        position_id = self._cache.position_id(order.client_order_id)
-        reason = self._count_order() or self._check(order, position_id, wanted, command.price, [])
-        if reason is None:
+        stand = self._switch.now
+        is_no_more = command.quantity is None or command.quantity <= order.quantity
+        is_no_dearer = command.price is None or not order.has_price
+        is_smaller = is_no_more and is_no_dearer and (stand is OPEN or command.trigger_price is None)
+        if stand.state != TradingState.HALTED and is_smaller:
             self._forward(command)
             return
-        self._note_denial(order, reason)
-        now_ns = self._now_ns()
-        self._kernel.msgbus.send(
-            "ExecEngine.process",
-            OrderModifyRejected(
-                trader_id=order.trader_id,
-                strategy_id=order.strategy_id,
-                instrument_id=order.instrument_id,
-                client_order_id=order.client_order_id,
-                venue_order_id=order.venue_order_id,
-                account_id=order.account_id,
-                reason=reason,
-                event_id=UUID4(),
-                ts_event=now_ns,
-                ts_init=now_ns,
-            ),
-        )
-
-    def _check(
-        self,
-        order: Order,
-        position_id: PositionId | None,
-        quantity: Decimal,
-        price: Price | None,
-        before: list[Order],
-    ) -> str | None:
-        """Return why an order is denied; `before` are those of its list that would go out first."""
-        is_netting = self._is_netting(order)
-        is_buy = order.side == OrderSide.BUY
-        others = self._find_others(order, before)
-        holding = self._measure_holding(order.instrument_id, others, is_netting=is_netting)
-        intent = Intent(
-            is_buy=is_buy,
-            quantity=quantity,
-            is_reduce_only=order.is_reduce_only,
-            is_market=order.order_type == OrderType.MARKET,
-            target=None if is_netting else self._measure_target(position_id, others, is_buy=is_buy),
-        )
-        limits = self._limits
-        is_unknown = limits.needs_equity and self._state.equity is None
-        reason = check_state(self._state.effective, intent, holding, is_unknown=is_unknown)
+        with localcontext(EXACT):
+            reason = self._checks.count_order(self._now_ns())
+            if reason is None:
+                position_id = self._cache.position_id(order.client_order_id)
+                reason = self._checks.admit_change(order, position_id, stand, command.quantity, command.price)
         if reason is None:
-            most = limits.find_max_position(order.instrument_id.value)
-            reason = check_position(most, intent, holding, is_netting=is_netting)
-        if reason is None and limits.max_exposure is not None:
-            opening = measure_opening(intent, holding, is_netting=is_netting)
-            own = price if price is not None else order.price if order.has_price else None
-            added = (
-                Decimal(0)
-                if opening == 0
-                else self._valuer.measure_notional(order.instrument_id, opening, own, is_buy=is_buy)
-            )
-            reason = check_exposure(limits.max_exposure, self._measure_exposure(order, before), added)
-        return reason
+            self._forward(command)
+        else:
+            self._reject(order, reason)
 
-    def _measure_exposure(self, order: Order, before: list[Order]) -> Decimal | None:
-        """Return what is held and what other orders may add, all instruments together."""
-        total = self._valuer.measure().exposure
-        for other in self._find_others(order, before, any_instrument=True):
-            if other.is_reduce_only or total is None:
-                continue
-            price = other.price if other.has_price else None
-            notional = self._valuer.measure_notional(
-                other.instrument_id, other.leaves_qty.as_decimal(), price, is_buy=other.side == OrderSide.BUY
-            )
-            total = None if notional is None else total + notional
-        return total
-
-    def _find_others(self, order: Order, before: list[Order], *, any_instrument: bool = False) -> list[Order]:
-        """Return the orders that are under way besides this one."""
-        instrument_id = None if any_instrument else order.instrument_id
-        found = {o.client_order_id: o for o in self._cache.orders_open(instrument_id=instrument_id)}
-        found |= {o.client_order_id: o for o in self._cache.orders_inflight(instrument_id=instrument_id)}
-        # Passed here, but not yet taken from the engine's queue.
-        self._under_way = {i: o for i, o in self._under_way.items() if o.status in _NOT_SENT}
-        for other in (*self._under_way.values(), *before):
-            if any_instrument or other.instrument_id == order.instrument_id:
-                found[other.client_order_id] = other
-        found.pop(order.client_order_id, None)
-        return list(found.values())
-
-    def _measure_holding(
-        self, instrument_id: InstrumentId, others: list[Order], *, is_netting: bool
-    ) -> Holding:
-        long = short = Decimal(0)
-        for position in self._cache.positions_open(instrument_id=instrument_id):
-            if position.side == PositionSide.LONG:
-                long += position.quantity.as_decimal()
-            else:
-                short += position.quantity.as_decimal()
-        if is_netting:  # Nautilus keeps one position for each strategy, the venue one for the account
-            long, short = max(Decimal(0), long - short), max(Decimal(0), short - long)
-        pending: dict[tuple[bool, str], Decimal] = defaultdict(Decimal)
-        for other in others:
-            pending[other.side == OrderSide.BUY, _find_kind(other)] += other.leaves_qty.as_decimal()
-        return Holding(
-            long=long,
-            short=short,
-            buys=pending[True, "resting"],
-            sells=pending[False, "resting"],
-            market_buys=pending[True, "market"],
-            market_sells=pending[False, "market"],
-            reducing_buys=pending[True, "reducing"],
-            reducing_sells=pending[False, "reducing"],
-        )
-
-    def _measure_target(
-        self, position_id: PositionId | None, others: list[Order], *, is_buy: bool
-    ) -> Decimal | None:
-        position = None if position_id is None else self._cache.position(position_id)
-        if position is None or position.is_closed:
-            return None
-        side = PositionSide.SHORT if is_buy else PositionSide.LONG
-        if position.side != side:
-            return None  # It would add to the position
-        asked = sum(
-            (
-                o.leaves_qty.as_decimal()
-                for o in others
-                if self._cache.position_id(o.client_order_id) == position_id
-            ),
-            Decimal(0),
-        )
-        held: Decimal = position.quantity.as_decimal()
-        return max(Decimal(0), held - asked)
-
-    def _is_netting(self, order: Order) -> bool:
-        for strategy in self._kernel.trader.strategies():
-            if strategy.id == order.strategy_id and strategy.oms_type != OmsType.UNSPECIFIED:
-                return bool(strategy.oms_type == OmsType.NETTING)
-        clients = self._engine.get_clients_for_orders([order])
-        return all(client.oms_type == OmsType.NETTING for client in clients)
-
-    def _count_order(self) -> str | None:
-        most = self._limits.max_orders_per_sec
-        if most is None:
-            return None
+    def _reject(self, order: Order, reason: str) -> None:
         now_ns = self._now_ns()
-        while self._sent and self._sent[0] <= now_ns - _SECOND_NS:
-            self._sent.popleft()
-        if len(self._sent) >= most:
-            return f"more than {most} orders within a second"
-        self._sent.append(now_ns)
-        return None
+        self.log.note_denial(now_ns, order, reason)
+        self._ledger.expect(order.client_order_id)
+        self._kernel.msgbus.send("ExecEngine.process", build_rejection(order, reason, now_ns))
 
     def _now_ns(self) -> int:
-        return int(self._kernel.clock.timestamp_ns())
+        return int(self._clock.timestamp_ns())
 
-    def _note_denial(self, order: Order, reason: str) -> None:
-        self.denials[order.instrument_id.value] += 1
-        self._note("denied", reason, order)
-
-    def _note(self, kind: str, reason: str, order: Order | None = None) -> None:
-        names = (
-            {}
-            if order is None
-            else {
-                "instrument_id": order.instrument_id.value,
-                "strategy_id": order.strategy_id.value,
-                "client_order_id": order.client_order_id.value,
-            }
-        )
-        kept = self.events if order is None else self.denied
-        kept.append(GateEvent(ts_ns=self._now_ns(), kind=kind, reason=reason, **names))
-
-
-def _find_kind(order: Order) -> str:
-    if order.is_reduce_only:
-        return "reducing"
-    return "market" if order.order_type == OrderType.MARKET else "resting"
+    def _note(self, kind: str, reason: str) -> None:
+        self.log.note(self._now_ns(), kind, reason)

@@ -1,27 +1,20 @@
-"""The rules of the gate: pure functions over what is held, what is wanted and what has been lost."""
+"""The rules of the gate: pure functions over what is held and what is wanted."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
-
-from workbench.gate.limits import Limits
-
 __all__ = [
-    "Breach",
-    "GateState",
     "Holding",
     "Intent",
     "TradingState",
-    "check_exposure",
+    "check_amount",
+    "check_closing",
     "check_position",
     "check_state",
     "measure_opening",
-    "observe",
 ]
 
 _NONE = Decimal(0)
@@ -33,13 +26,6 @@ class TradingState(StrEnum):
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"
     HALTED = "HALTED"
-
-
-class Breach(StrEnum):
-    """A loss limit that was reached."""
-
-    DAILY_LOSS = "DAILY_LOSS"
-    DRAWDOWN = "DRAWDOWN"
 
 
 class Intent(NamedTuple):
@@ -100,94 +86,6 @@ class Holding(NamedTuple):
         )
 
 
-class GateState(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What the gate remembers.
-
-    Attributes
-    ----------
-    requested : TradingState
-        What people asked for.
-    breach : Breach, optional
-        The loss limit that was reached: no new risk until the day ends (daily loss), or until somebody clears it.
-    peak : Decimal, optional
-        The highest equity so far.
-    day : str
-        The day, ISO 8601, as the limits count days.
-    day_equity : Decimal, optional
-        The equity with which it began: the last one known before, or the first of it.
-    equity : Decimal, optional
-        The equity that was observed last.
-
-    """
-
-    requested: TradingState = TradingState.ACTIVE
-    breach: Breach | None = None
-    peak: Decimal | None = None
-    day: str = ""
-    day_equity: Decimal | None = None
-    equity: Decimal | None = None
-
-    @property
-    def effective(self) -> TradingState:
-        """What holds: a breach leaves at most REDUCING."""
-        if self.requested == TradingState.HALTED or self.breach is None:
-            return self.requested
-        return TradingState.REDUCING
-
-
-def observe(limits: Limits, state: GateState, ts_ns: int, equity: Decimal | None) -> GateState:
-    """
-    Return the state after equity was measured.
-
-    Parameters
-    ----------
-    limits : Limits
-        The limits.
-    state : GateState
-        The state until then.
-    ts_ns : int
-        When it was measured, UNIX nanoseconds UTC.
-    equity : Decimal, optional
-        Marked to market, in the reporting currency; ``None`` where a price or a rate is missing, which changes nothing.
-
-    """
-    if equity is None:
-        return state
-    day = _find_day(limits, ts_ns)
-    breach = state.breach
-    day_equity = state.day_equity
-    if day != state.day or day_equity is None:
-        day_equity = equity if state.equity is None else state.equity
-        if breach == Breach.DAILY_LOSS:
-            breach = None
-    peak = equity if state.peak is None else max(state.peak, equity)
-    if breach is None:
-        breach = _find_breach(limits, equity, day_equity, peak)
-    return msgspec.structs.replace(
-        state, breach=breach, peak=peak, day=day, day_equity=day_equity, equity=equity
-    )
-
-
-def _find_breach(limits: Limits, equity: Decimal, day_equity: Decimal, peak: Decimal) -> Breach | None:
-    # The lasting one first.
-    if limits.max_drawdown is not None and peak - equity >= limits.max_drawdown * peak and equity < peak:
-        return Breach.DRAWDOWN
-    if (
-        limits.max_daily_loss is not None
-        and day_equity - equity >= limits.max_daily_loss
-        and equity < day_equity
-    ):
-        return Breach.DAILY_LOSS
-    return None
-
-
-def _find_day(limits: Limits, ts_ns: int) -> str:
-    moment = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).astimezone(limits.day_zone)
-    # On the wall clock: a day that begins at 17:00 does so in summer and in winter.
-    return (moment.replace(tzinfo=None) - timedelta(minutes=limits.day_start_mins)).date().isoformat()
-
-
 def measure_opening(intent: Intent, holding: Holding, *, is_netting: bool) -> Decimal:
     """
     Return how much of what is wanted may open a position or add to one, whatever else is filled first.
@@ -215,9 +113,7 @@ def measure_opening(intent: Intent, holding: Holding, *, is_netting: bool) -> De
     return max(_NONE, intent.quantity - max(_NONE, own.short - own.reducing_buys - own.market_buys))
 
 
-def check_state(
-    state: TradingState, intent: Intent, holding: Holding, *, is_unknown: bool = False
-) -> str | None:
+def check_state(state: TradingState, intent: Intent, holding: Holding, why: str = "") -> str | None:
     """
     Return why the trading state forbids an order, or ``None``.
 
@@ -230,23 +126,45 @@ def check_state(
         What holds.
     intent, holding
         As in `measure_opening`.
-    is_unknown : bool
-        Whether equity is not known though a loss is limited: then nothing new is risked either.
+    why : str
+        Why it holds.
 
     """
-    if state == TradingState.HALTED:
-        return "the gate is HALTED"
-    if state == TradingState.ACTIVE and not is_unknown:
+    if state == TradingState.ACTIVE:
         return None
-    why = "equity is unknown" if state == TradingState.ACTIVE else "the gate is REDUCING"
+    name = f"the gate is {state} ({why})" if why else f"the gate is {state}"
+    if state == TradingState.HALTED:
+        return name
     if not intent.is_reduce_only:
-        return f"{why}: the order is not reduce-only"
+        return f"{name}: the order is not reduce-only"
     held = holding.short if intent.is_buy else holding.long
     return (
-        f"{why}: {intent.quantity:f} is more than the position of {held:f}"
+        f"{name}: {intent.quantity:f} is more than the position of {held:f}"
         if intent.quantity > held
         else None
     )
+
+
+def check_closing(intent: Intent, held: Decimal, asked: Decimal) -> str | None:
+    """
+    Return why an order may not close a position while nothing else passes, or ``None``.
+
+    Parameters
+    ----------
+    intent : Intent
+        What is wanted.
+    held : Decimal
+        The size of the position on the other side; 0 where there is none.
+    asked : Decimal
+        What other closing orders under way close of it.
+
+    """
+    if not intent.is_reduce_only and not intent.is_market:
+        return "a closing order must be reduce-only, or fill at once"
+    if intent.quantity <= held - asked:
+        return None
+    rest = f", of which {asked:f} are being closed already" if asked else ""
+    return f"{intent.quantity:f} is more than the position of {held:f}{rest}"
 
 
 def check_position(most: Decimal | None, intent: Intent, holding: Holding, *, is_netting: bool) -> str | None:
@@ -276,23 +194,35 @@ def check_position(most: Decimal | None, intent: Intent, holding: Holding, *, is
     return f"{after:f} {side} would be more than the limit of {most:f}"
 
 
-def check_exposure(most: Decimal | None, held: Decimal | None, opening: Decimal | None) -> str | None:
+def check_amount(
+    name: str, most: Decimal | None, held: Decimal | None, opening: Decimal | None, *, unknown: str = ""
+) -> str | None:
     """
-    Return why the limit of exposure forbids an order, or ``None``.
+    Return why the limit of an amount forbids an order, or ``None``.
 
     Parameters
     ----------
+    name : str
+        What is limited, such as ``gross exposure``.
     most : Decimal, optional
         The limit.
     held : Decimal, optional
-        What is held and pending now, gross; ``None`` where a price or a rate is missing.
+        What is held and pending now; ``None`` where a price or a rate is missing.
     opening : Decimal, optional
         What the order would add; ``None`` likewise.
+    unknown : str
+        What is missing then.
 
     """
     if most is None or opening == 0:
         return None
     if held is None or opening is None:
-        return "the exposure is unknown: a price or a rate is missing"
+        return f"the {name} is unknown: {unknown or 'a price or a rate is missing'}"
     after = held + opening
-    return None if after <= most else f"an exposure of {after:f} would be more than the limit of {most:f}"
+    return None if after <= most else f"a {name} of {_write(after)} would be more than the limit of {most:f}"
+
+
+def _write(amount: Decimal) -> str:
+    """Return an amount without the zeros that a multiplication leaves behind."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

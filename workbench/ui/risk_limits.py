@@ -35,8 +35,11 @@ BREACH_ACTIONS: Mapping[str, str] = {
     "FLATTEN": "no new risk; open orders are cancelled, positions closed",
 }
 
-_LIMITS = ("max_position", "max_exposure", "max_daily_loss", "max_drawdown", "max_orders_per_sec")
 _LOSSES = ("max_daily_loss", "max_drawdown")
+_WORTHS = ("max_exposure", "max_net_exposure", "max_margin", *_LOSSES)
+_LIMITS = ("max_position", *_WORTHS, "max_orders_per_sec")
+# Ends of a day that have a time zone of their own.
+_DAY_NAMES = ("UTC", "NEW_YORK_CLOSE")
 _MOST_ROWS = 6
 _NONE = Decimal(0)
 _PERCENT = Decimal("0.01")
@@ -44,6 +47,9 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _HELP: Mapping[str, str] = {
     "max_position": "The most units held, long or short. Pending orders count. An order beyond it is denied.",
     "max_exposure": "The most notional held and pending, long and short added up. An order beyond it is denied.",
+    "max_net_exposure": "The most by which longs may exceed shorts in notional, or shorts longs.",
+    "max_margin": "The largest part of equity that may be used as margin. An order beyond it is denied.",
+    "max_mark_age_secs": "How old the price of something held may be. While one is older, nothing is risked anew.",
     "max_daily_loss": "The most that equity may lose in a day. Then no new risk is taken until the next.",
     "max_drawdown": "The most that equity may lose since its peak. Then no new risk is taken.",
     "max_orders_per_sec": "The most orders and modifications within a second. More are denied.",
@@ -83,6 +89,17 @@ def build_limit_fields(config: Mapping[str, Any], units: Mapping[str, str] | Non
     fields = _build_positions(place, given, units or {})
     fields += [
         _build_amount(place, "max_exposure", "Exposure", currency, "long and short added up"),
+        _build_amount(place, "max_net_exposure", "Net exposure", currency, "long less short"),
+        _build_amount(
+            place,
+            "max_margin",
+            "Margin",
+            "%",
+            "of equity",
+            scale=_PERCENT,
+            is_above=True,
+            highest=Decimal(100),
+        ),
         _build_amount(place, "max_daily_loss", "Daily loss", currency, "of equity, since the day began"),
         _build_amount(
             place,
@@ -97,7 +114,14 @@ def build_limit_fields(config: Mapping[str, Any], units: Mapping[str, str] | Non
     ]
     if _has(given, "max_daily_loss", "day_start", "day_zone"):
         fields += [
-            _build_text(place, "day_start", "Day starts at", "00:00", "such as 17:00", rule=_check_clock),
+            _build_text(
+                place,
+                "day_start",
+                "Day starts at",
+                "00:00",
+                "such as 17:00, or NEW_YORK_CLOSE",
+                rule=_check_clock,
+            ),
             _build_text(
                 place, "day_zone", "In the time zone", "UTC", "such as America/New_York", rule=_check_zone
             ),
@@ -113,6 +137,18 @@ def build_limit_fields(config: Mapping[str, Any], units: Mapping[str, str] | Non
             lowest=Decimal(1),
         )
     )
+    if _has(given, *_WORTHS, "max_mark_age_secs"):
+        fields.append(
+            _build_amount(
+                place,
+                "max_mark_age_secs",
+                "Age of prices",
+                "s",
+                "older ones let nothing new pass",
+                kind="float",
+                is_above=True,
+            )
+        )
     if _has(given, *_LOSSES, "on_breach"):
         choices = [(name, name) for name in BREACH_ACTIONS]
         fields.append(
@@ -172,7 +208,8 @@ def _build_text(place: str, name: str, label: str, default: str, hint: str, **mo
 
 
 def _check_clock(text: str) -> str:
-    return "" if _CLOCK.fullmatch(text) else f"“{text}” is not a time of day, such as 17:00"
+    is_known = text in _DAY_NAMES or _CLOCK.fullmatch(text)
+    return "" if is_known else f"“{text}” is not a time of day, such as 17:00"
 
 
 def _check_zone(text: str) -> str:
