@@ -103,6 +103,30 @@ def test_preview_tells_what_it_would_take_and_queues_nothing(shared: Serving, ca
     assert shared.get("/jobs").json()["total"] == before
 
 
+def test_size_is_computed_before_the_run_and_nothing_is_queued(shared: Serving, catalog: Path) -> None:
+    before = shared.get("/jobs").json()["total"]
+    body = {"config": build_config(catalog), "sizing": {"method": "PERCENT_OF_EQUITY", "amount": "5"}}
+
+    response = shared.post("/backtests/sizing", json=body, user="researcher")
+
+    answer = response.json()
+    assert response.status_code == 200, response.text
+    assert answer["quantity"] == str(50_000 // Decimal(answer["price"]))
+    assert (answer["equity"], answer["currency"], answer["instrument_id"]) == ("1000000", "USD", NAME)
+    assert shared.get("/jobs").json()["total"] == before
+    assert shared.post("/backtests/sizing", json=body, user="viewer").status_code == 403
+
+
+def test_wrong_size_names_every_field(shared: Serving, catalog: Path) -> None:
+    body = {"config": build_config(catalog), "sizing": {"method": "HALF", "amount": "much"}}
+
+    response = shared.post("/backtests/sizing", json=body)
+
+    problem = response.json()
+    assert response.status_code == 422
+    assert [error["field"] for error in problem["errors"]] == ["sizing.method", "sizing.amount"]
+
+
 @pytest.mark.parametrize("route", ["/backtests", "/backtests/preview"])
 def test_wrong_configuration_names_the_field(shared: Serving, catalog: Path, route: str) -> None:
     config = build_config(catalog)

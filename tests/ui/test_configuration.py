@@ -27,6 +27,7 @@ from workbench.ui.configuration import BacktestConfiguration
 EMA = "nautilus_trader.examples.strategies.ema_cross:EMACross"
 PARAMETERS = "engine.strategies.0.config"
 VOID = ("input", "br", "meta")
+SIZED = (Path(__file__).parent.parent / "sizing" / "sized_strategies.py").read_text()
 
 
 class Page(HTMLParser):
@@ -108,6 +109,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     build_catalog(settings.catalog)
     (settings.workspace / "strategies").mkdir()
     (settings.workspace / "strategies" / "mine.py").write_text(MARKER)
+    (settings.workspace / "strategies" / "sized.py").write_text(SIZED)
     yield settings
     end_server(settings)
 
@@ -232,7 +234,7 @@ GATE = "engine.actors.0.config"
 def test_risk_limits_are_set_shown_and_removed_again(form: Form) -> None:
     before = form.component.config
     assert "Risk limits: none" in form.text
-    assert "sizing is the strategy's own parameter" in form.text
+    assert "The risk gate enforces the limits" in form.text
     form.act("fold", "limits")
     assert form.page.find(data_key=f"{GATE}.max_daily_loss")[0]["placeholder"] == "no limit"
     assert form.page.find(data_key=f"{GATE}.day_start") == []
@@ -310,6 +312,123 @@ def test_wrong_risk_limits_are_told_here_and_what_only_the_server_says_is_at_its
     [alert] = form.page.find(role="alert")
     assert (alert["class"], "max_position" in alert["text"]) == ("wb-error wide", True)  # Among the limits
     assert [one["data-key"] for one in form.page.find(aria_expanded="true")] == ["limits"]
+
+
+def test_size_is_computed_once_into_the_parameter_of_the_strategy(form: Form) -> None:
+    before = form.component.config
+    [method] = form.page.find(data_key="sizing.method")
+    assert method["tag"] == "select"
+
+    form.set("sizing.method", "Percent of equity")
+    assert "still needed: Of equity, %" in form.text
+    assert form.component.config == before
+    form.set("sizing.amount", "5")
+
+    size = form.component.config["engine"]["strategies"][0]["config"]["trade_size"]
+    price = Decimal(form.text.partition("50,000 USD at ")[2].partition(":")[0])
+    assert size == str(50_000 // price)
+    assert (
+        f"5 % of 1,000,000 USD = 50,000 USD at {price}: <b>{int(size):,} GBP</b>, rounded down" in form.text
+    )
+    assert "Computed once, before the run: the strategy opens this quantity throughout." in form.text
+    assert "Price: GBP/USD.SIM, the middle of bid and ask, the first of the run" in form.text
+    assert json.dumps(form.component.config).count("PERCENT") == 0
+    [shown] = form.page.find(data_key=f"{PARAMETERS}.trade_size")
+    assert shown["value"] == f"{int(size):,}"
+
+    form.set("venues.0.starting_balances", "2,000,000 USD")
+    assert form.component.config["engine"]["strategies"][0]["config"]["trade_size"] == str(100_000 // price)
+
+    form.set(f"{PARAMETERS}.trade_size", "70,000")
+    assert form.page.find(data_key="sizing.amount") == []
+    assert form.component.config["engine"]["strategies"][0]["config"]["trade_size"] == "70000"
+
+
+def test_volatility_target_needs_bars_before_the_run_and_says_when_there_are_enough(form: Form) -> None:
+    form.set("sizing.method", "Volatility target")
+    form.set("sizing.amount", "10 %")
+    form.set("sizing.periods_per_year", "362,880")
+
+    errors = form.page.find_errors()
+    assert list(errors) == ["sizing.method"]
+    assert "volatility needs 21 bars before the run starts, and there are 0" in errors["sizing.method"]
+    assert "252 days of 1,440" in form.text
+    form.act("run")
+    assert form.jobs == []
+
+    form.set("start", "2012-02-01 00:22:00")
+    assert form.page.find_errors() == {}
+    assert "÷" in form.text
+    assert f"21 bars of {BID} before the run" in form.text
+    form.set("sizing.lookback", "1")
+    assert "2 to 100000" in form.page.find_errors()["sizing.lookback"]
+
+
+def test_undone_or_loaded_configuration_is_sized_by_hand_again(form: Form) -> None:
+    before = form.component.config
+    form.set("sizing.method", "Fixed notional")
+    form.set("sizing.amount", "10,000")
+    assert form.component.config != before
+
+    form.act("undo")
+
+    assert form.component.config == before
+    assert form.page.find(data_key="sizing.amount") == []
+
+
+def test_strategy_with_a_sizing_of_its_own_is_filled_in_and_runs(form: Form, settings: Settings) -> None:
+    form.act("strategy", value="sized.py:Swing")
+    place = f"{PARAMETERS}.sizing"
+    assert form.page.find(data_key="sizing.method") == []
+    assert "still needed: Method" in form.text
+
+    form.set(f"{place}.method", "Fixed notional")
+    form.set(f"{place}.amount", "150,000")
+    assert "at the price then" in form.text
+    form.set(f"{place}.method", "Percent of equity")
+    assert "still needed: Of equity, %" in form.text  # It would be 150,000 % otherwise
+    form.set(f"{place}.amount", "0")
+    assert "above 0" in form.page.find_errors()[f"{place}.amount"]
+    form.set(f"{place}.amount", "25")
+    assert form.component.config["engine"]["strategies"][0]["config"]["sizing"] == {
+        "method": "PERCENT_OF_EQUITY",
+        "amount": "25",
+    }
+    assert form.page.find_errors() == {}
+    form.act("run")
+
+    [job] = form.jobs
+    assert job.wait(timeout_secs=60).state == JobState.COMPLETED
+    orders = load_run(settings.runs / job.id).load_table("orders")
+    quantities = [Decimal(str(quantity)) for quantity in orders["quantity"]]
+    assert len(set(quantities)) > 3
+    assert all(160_000 < quantity < 170_000 for quantity in quantities)
+
+
+def test_sizing_that_may_be_nothing_is_taken_out_again(form: Form) -> None:
+    form.act("strategy", value="sized.py:Stack")
+    place = f"{PARAMETERS}.sizing"
+
+    form.set(f"{place}.method", "Fixed quantity")
+    form.set(f"{place}.amount", "7")
+    assert form.component.config["engine"]["strategies"][0]["config"]["sizing"]["amount"] == "7"
+    form.set(f"{place}.method", "")
+
+    assert form.component.config["engine"]["strategies"][0]["config"]["sizing"] is None
+    assert "No rule" in form.text
+
+
+def test_strategy_without_a_size_says_so(form: Form) -> None:
+    form.act("strategy", value="mine.py:Marker")
+
+    assert "This strategy has no size parameter." in form.text
+
+
+def test_start_button_says_its_shortcut(form: Form) -> None:
+    [button] = form.page.find(data_shortcut="ctrl+enter")
+
+    assert button["data-action"] == "run"
+    assert "Ctrl+Enter" in button["title"]
 
 
 def test_range_is_chosen_by_fields_buttons_and_handles(form: Form) -> None:

@@ -23,11 +23,21 @@ from workbench.records import JobRecord, RunRecord, UserRecord
 from workbench.roles import Permission
 from workbench.store.query import JobPage
 
-__all__ = ["PREFIX", "BacktestAnswer", "BacktestBody", "LimitsBody", "PricesAnswer", "router"]
+__all__ = [
+    "PREFIX",
+    "BacktestAnswer",
+    "BacktestBody",
+    "LimitsBody",
+    "PricesAnswer",
+    "SizeAnswer",
+    "SizingBody",
+    "router",
+]
 
 PREFIX = "/api/v1/nautilus"
 _KIND = "backtest"
 _PRICES = "workbench.backtest.preparation:load_prices"
+_SIZE = "workbench.backtest.sizes:size_run"
 _TEXT = {"type": "string"}
 _FILE = {"type": "string", "format": "binary"}
 _MEDIA = {
@@ -75,6 +85,52 @@ class PricesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     volume_is_traded: bool
 
 
+class SizeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A size that was computed before a run; numbers are decimals as text, ``None`` where the method needs none.
+
+    Attributes
+    ----------
+    quantity : str, optional
+        What to order; ``None`` where there is none to order.
+    reason : str
+        Why there is none, or why it is smaller than the method alone would have it.
+    rule : str
+        The method, in words.
+    instrument_id : str
+        What was sized.
+    price, price_ts, price_basis : str, optional
+        The price, when it was known (ISO 8601 UTC), and where it comes from.
+    rate, rate_basis : str, optional
+        What the currency of the price is worth in `currency`, and where that comes from.
+    equity, notional : str, optional
+        What the account starts with, and what the method asks for, in `currency`.
+    currency : str
+        The base currency of the account; where it has none, that in which the instrument settles.
+    volatility : str, optional
+        A year, as a fraction.
+    bars, bar_type : int, str
+        What it was measured from.
+
+    """
+
+    quantity: str | None
+    reason: str
+    rule: str
+    instrument_id: str
+    price: str | None
+    price_ts: str | None
+    price_basis: str
+    rate: str | None
+    rate_basis: str
+    equity: str | None
+    notional: str | None
+    currency: str
+    volatility: str | None
+    bars: int
+    bar_type: str
+
+
 class LimitsBody(BaseModel):
     """The bounds of a run; see `workbench.jobs.watch.Limits`."""
 
@@ -110,6 +166,21 @@ class BacktestBody(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
+class SizingBody(BaseModel):
+    """
+    A size that is wanted before a run.
+
+    `config` is a nautilus ``BacktestRunConfig`` as JSON, `sizing` the fields of `workbench.sizing.config.Sizing`;
+    `instrument_id` is what is to be sized, default: the first that the run reads.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    config: Plain
+    sizing: Plain
+    instrument_id: _Line | None = None
+
+
 @router.get("/backtests", **answer(JobPage))
 def list_backtests(context: ContextOf, user: _Viewer, listing: Annotated[Listing, Query()]) -> Response:
     """List the jobs that are backtests."""
@@ -129,6 +200,13 @@ async def submit_backtest(context: ContextOf, user: _Researcher, body: BacktestB
 async def preview_backtest(context: ContextOf, user: _Researcher, body: BacktestBody) -> Response:
     """Check a configuration and say what it would read, need and take; nothing is queued."""
     return encode(await context.inspect(context.service.preview, _KIND, body.build_wish()))
+
+
+@router.post("/backtests/sizing", **answer(SizeAnswer, HTTPStatus.NOT_FOUND, has_body=True))
+async def size_backtest(context: ContextOf, user: _Researcher, body: SizingBody) -> Response:
+    """Return the quantity that a sizing gives at the start of a run, and how it comes about; nothing is queued."""
+    found = await context.inspect(context.service.ask, _SIZE, body.model_dump())
+    return encode(msgspec.convert(found, SizeAnswer))
 
 
 @router.get("/backtests/{job_id}", **answer(BacktestAnswer, HTTPStatus.NOT_FOUND))

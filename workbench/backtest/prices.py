@@ -22,7 +22,17 @@ from workbench.backtest.volumes import VolumeSum, find_volume_column, is_market_
 from workbench.catalog.prices import decode_ticks
 from workbench.errors import CatalogError, ConfigError, InputError
 
-__all__ = ["Series", "Source", "find_sources", "load_config_prices", "load_prices", "load_series"]
+__all__ = [
+    "Series",
+    "Source",
+    "find_sources",
+    "load_config_prices",
+    "load_prices",
+    "load_series",
+    "narrow_entry",
+    "read_precision",
+    "read_ticks",
+]
 
 _Columns = dict[str, NDArray[np.int64]]
 _NAMES = ("open", "high", "low", "close")
@@ -148,7 +158,7 @@ def load_series(
 
     """
     data = config.data[source.entry]
-    with localised(msgspec.structs.replace(config, data=[_only(data, source)])) as local:
+    with localised(msgspec.structs.replace(config, data=[narrow_entry(data, source)])) as local:
         dataset = find_run_data(local)
         low = max(dataset.start_ns, dataset.start_ns if start_ns is None else start_ns)
         high = min(dataset.end_ns, dataset.end_ns if end_ns is None else end_ns)
@@ -157,7 +167,8 @@ def load_series(
         return msgspec.structs.replace(series, volume_is_traded=is_traded)
 
 
-def _only(data: BacktestDataConfig, source: Source) -> BacktestDataConfig:
+def narrow_entry(data: BacktestDataConfig, source: Source) -> BacktestDataConfig:
+    """Return an entry of a run's data with one source of it alone."""
     cleared = msgspec.structs.replace(
         data, instrument_id=None, instrument_ids=None, bar_types=None, bar_spec=None
     )
@@ -169,7 +180,7 @@ def _only(data: BacktestDataConfig, source: Source) -> BacktestDataConfig:
 def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: int) -> Series:
     """Merge all rows into equal spans of time, one row group in memory at a time."""
     width = max((end_ns - start_ns) // max_bars + 1, 1)
-    precision = max(_read_precision(path, "price") for path in files)
+    precision = max(read_precision(path, "price") for path in files)
     volume_column = find_volume_column(kind)
     volume = VolumeSum()
     parts: list[tuple[NDArray[np.int64], _Columns]] = []
@@ -181,7 +192,7 @@ def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: 
                 stamps = table.column("ts_init").to_numpy().astype(np.int64)
                 inside = (stamps >= start_ns) & (stamps <= end_ns)
                 if inside.any():
-                    columns = {name: v[inside] for name, v in _read(table, kind, precision).items()}
+                    columns = {name: v[inside] for name, v in read_ticks(table, kind, precision).items()}
                     kept = stamps[inside]
                     total += len(kept)
                     starts = _find_starts((kept - start_ns) // width)
@@ -201,7 +212,7 @@ def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: 
     series = Series(stamps, columns, precision, total)
     if volume_column is None:
         return series
-    volumes, digits = volume.build(starts, max(_read_precision(path, "size") for path in files))
+    volumes, digits = volume.build(starts, max(read_precision(path, "size") for path in files))
     # Trades may well all be of one size; bars of one volume were imported without one.
     is_filled_in = kind is Bar and volume.is_constant and total > 1
     return msgspec.structs.replace(
@@ -209,11 +220,13 @@ def _merge(files: list[Path], kind: type, start_ns: int, end_ns: int, max_bars: 
     )
 
 
-def _read_precision(path: Path, what: str) -> int:
+def read_precision(path: Path, what: str) -> int:
+    """Return the decimal places of the ``price`` or the ``size`` in a file."""
     return int((pq.read_schema(path).metadata or {}).get(f"{what}_precision".encode(), b"9"))
 
 
-def _read(table: pa.Table, kind: type, precision: int) -> _Columns:
+def read_ticks(table: pa.Table, kind: type, precision: int) -> _Columns:
+    """Return open, high, low and close of each row in ticks; of quotes, the middle, with one place more."""
     if kind is Bar:
         return {name: decode_ticks(table.column(name), precision) for name in _NAMES}
     if kind is QuoteTick:  # The middle has one decimal place more

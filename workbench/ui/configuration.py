@@ -15,11 +15,13 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.ui.component import Component, Fragment
 from workbench.ui.configuration_card import CardForm
 from workbench.ui.configuration_sections import OTHER_STRATEGY
-from workbench.ui.configuration_state import ConfigurationState, pick_of
+from workbench.ui.configuration_state import ConfigurationState
 from workbench.ui.enquiry import Enquiry
 from workbench.ui.kernel_loop import KernelLoop
+from workbench.ui.picks import pick_of
 from workbench.ui.run_facts import describe_assumptions, describe_title
 from workbench.ui.run_form import STRATEGY, add_pick, parse_config, remove_pick
+from workbench.ui.sizing_enquiry import SizingEnquiry
 from workbench.ui.tables import FactsTable
 from workbench.ui.timeline import choose_preset, find_time
 
@@ -72,7 +74,10 @@ class BacktestConfiguration(Component):
         self._loop = KernelLoop()
         self._prefix = f"wb-cfg{next(_NUMBERS)}"
         self._fragment = Fragment(self._render, on_action=self._act, loop=self._loop)
-        self._enquiry = Enquiry(client, self._state, self._loop, self._refresh, strategy=strategy)
+        self._enquiry = enquiry = Enquiry(client, self._state, self._loop, self._refresh, strategy=strategy)
+        self._sizer = SizingEnquiry(
+            client, self._state, self._loop, enquiry.note_change, self._refresh, enquiry.lose
+        )
 
     @classmethod
     def from_job(cls, job: Job, *, client: Client | None = None, **options: Any) -> BacktestConfiguration:
@@ -93,7 +98,7 @@ class BacktestConfiguration(Component):
         if not isinstance(config, Mapping):
             raise InputError(f"the job {job.id} is a {job.record.kind}", expected="a backtest")
         options.setdefault("name", job.record.name)
-        return cls(client or Client(job._transport), config=config, **options)
+        return cls(client or job.client, config=config, **options)
 
     def __repr__(self) -> str:
         return f"BacktestConfiguration({describe_title(self._state.config)!r})"
@@ -152,6 +157,7 @@ class BacktestConfiguration(Component):
 
     def _refresh(self) -> None:
         if self._enquiry.is_begun and not self._enquiry.is_closed:
+            self._sizer.check()
             self._fragment.refresh()
 
     def _act(self, action: Action) -> None:
@@ -184,6 +190,10 @@ class BacktestConfiguration(Component):
         if path and path != self._state.strategy_path:
             self._state.remember()
             self._enquiry.describe(path)
+        self._refresh()
+
+    def _do_size_target(self, key: str, value: Any) -> None:
+        self._state.sizing.choice.target = str(value or "")
         self._refresh()
 
     def _do_pick(self, key: str, value: Any) -> None:
@@ -289,6 +299,7 @@ class BacktestConfiguration(Component):
         self._enquiry.note_change()
 
     def _do_retry(self, key: str, value: Any) -> None:
+        self._sizer.forget()
         self._enquiry.begin()
         self._refresh()
 
@@ -304,6 +315,10 @@ class BacktestConfiguration(Component):
             self._show_error()
             return
         if state.is_submitting:
+            return
+        if not self._sizer.settle(lambda: self._do_run(key, value)):
+            state.notice = "The size is being computed first…"
+            self._refresh()
             return
         self._enquiry.submit(state.name, self._take_job, self._show_error, use_holdout=key == "sealed")
         self._refresh()

@@ -11,6 +11,7 @@ from workbench.ui.configuration_state import ConfigurationState
 from workbench.ui.fields import Field
 from workbench.ui.formats import format_bytes, format_duration, format_time
 from workbench.ui.inputs import build_field
+from workbench.ui.sizing_section import SizingSection
 
 __all__ = ["CardForm"]
 
@@ -110,12 +111,14 @@ class CardForm:
             sections.build_data(),
             sections.build_range(),
             sections.build_parameters(),
+            SizingSection(self._state, self._errors, prefix=self._prefix).build_html(),
             sections.build_venues(),
             sections.build_limits(),
             self._build_name(),
             self._build_run(),
         ]
-        return f"<div class='wb-form'>{''.join(parts)}</div>"
+        # Ctrl+Enter is the form's, not the notebook's
+        return f"<div class='wb-form' data-lm-suppress-shortcuts='true'>{''.join(parts)}</div>"
 
     # ---- what happens with it
 
@@ -132,10 +135,13 @@ class CardForm:
         is_sealed = bool(preview.get("touches_holdout"))
         label = "Run on sealed data" if is_sealed else "Run"
         confirm = " data-confirm='Use it: this is counted'" if is_sealed else ""
+        keys = (
+            " data-shortcut='ctrl+enter' aria-keyshortcuts='Control+Enter' title='Start the run (Ctrl+Enter)'"
+        )
         off = " disabled" if state.is_submitting else ""
         buttons = (
             f"<button class='wb-btn p' id='{self._prefix}-run{'-sealed' if is_sealed else ''}' data-action='run' "
-            f"data-key='{'sealed' if is_sealed else ''}'{confirm}{off}>"
+            f"data-key='{'sealed' if is_sealed else ''}'{confirm}{off}{keys}>"
             f"{'Starting…' if state.is_submitting else label}</button>"
         )
         if self._has_sweep:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from workbench.ui.configuration_state import ConfigurationState, find_sibling, pick_of
+from workbench.ui.configuration_state import ConfigurationState
 from workbench.ui.fields import Field
 from workbench.ui.formats import format_time
 from workbench.ui.forms import is_housekeeping
 from workbench.ui.inputs import Option, build_field, build_select
+from workbench.ui.picks import find_sibling, pick_of
 from workbench.ui.places import MISSING, find_value
 from workbench.ui.risk_limits import BREACH_ACTIONS, describe_limits
 from workbench.ui.run_form import Pick, find_fee_model, find_fill_model, find_latency_model
@@ -68,8 +69,7 @@ class Sections:
         typed = state.typed_strategy
         chosen = path if typed is None else OTHER_STRATEGY
         last: list[Any] = [(OTHER_STRATEGY, "Import path or file…")]
-        is_described = state.description is not None and state.description.get("strategy_path") == path
-        doc = str((state.description or {}).get("doc") or "") if is_described else ""
+        doc = str((state.description or {}).get("doc") or "") if state.is_described else ""
         where = path.rpartition(":")[0]
         note = (
             f"<small class='wb-path' title='{escape(path, quote=True)}'>{escape(where)}</small>"
@@ -213,10 +213,12 @@ class Sections:
         fields = state.build_parameters()
         error = self._errors.get("parameters", "")
         rule = f"<div class='wb-error wide' role='alert'>{escape(error)}</div>" if error else ""
-        if not fields:
+        if not fields and not state.is_described:
             wait = "<div class='wb-note'>Reading its parameters…</div>"
             is_waited = state.strategy_path and not self._errors.get("strategy") and not state.lost
             return rule + (wait if is_waited else "")
+        size = state.sizing.find_target()
+        fields = [one for one in fields if one != size]
         first = [one for one in fields if self._is_first(one)]
         rest = [one for one in fields if one not in first]
         changed = [
@@ -305,7 +307,7 @@ class Sections:
         return (
             f"{self._build_details('limits', words, fields, body, ['limits'])}"
             "<div class='wb-note'>The risk gate enforces the limits on every order, the same as in the live engine to "
-            "come. Position sizing is the strategy's own parameter.</div>"
+            "come.</div>"
         )
 
     def _build_breach(self, one: Field) -> str:

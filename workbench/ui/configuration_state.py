@@ -11,10 +11,10 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.ui.fields import Field
 from workbench.ui.forms import build_fields
+from workbench.ui.picks import find_sibling, has_pair, pick_of
 from workbench.ui.places import MISSING, find_value, remove_value, set_value
 from workbench.ui.risk_limits import build_limit_fields, find_gate, set_limit
 from workbench.ui.run_form import (
-    BAR,
     STRATEGY,
     Pick,
     add_pick,
@@ -28,6 +28,7 @@ from workbench.ui.run_form import (
     set_account_type,
     set_balances,
 )
+from workbench.ui.run_sizing import RunSizing
 from workbench.ui.venue_fields import (
     MODEL_CHOICES,
     build_account_fields,
@@ -36,7 +37,7 @@ from workbench.ui.venue_fields import (
     build_latency_fields,
 )
 
-__all__ = ["ConfigurationState", "find_sibling", "pick_of"]
+__all__ = ["ConfigurationState"]
 
 _MOST_UNDO = 50
 _CHOOSERS = {
@@ -79,6 +80,8 @@ class ConfigurationState:
         Whether empty fields are errors that nobody has touched yet.
     parted_gate : dict, optional
         The risk gate whose last limit was removed.
+    sizing : RunSizing
+        How large the orders are.
     touched, opened : set of str
         The fields that somebody has changed; the parts of the form that are open.
     draft, draft_error : str
@@ -106,7 +109,11 @@ class ConfigurationState:
     parted_gate: dict[str, Any] | None = None
     touched: set[str] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
+    sizing: RunSizing = field(init=False)
     _undo: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sizing = RunSizing(self)
 
     # ---- what there is
 
@@ -115,6 +122,13 @@ class ConfigurationState:
         """The strategy that runs; empty without one."""
         path = find_value(self.config, f"{STRATEGY}.strategy_path")
         return path if isinstance(path, str) else ""
+
+    @property
+    def is_described(self) -> bool:
+        """Whether it is known what the strategy takes."""
+        return (
+            bool(self.strategy_path) and (self.description or {}).get("strategy_path") == self.strategy_path
+        )
 
     @property
     def venues(self) -> list[tuple[str, dict[str, Any]]]:
@@ -141,19 +155,15 @@ class ConfigurationState:
 
     def build_parameters(self) -> list[Field]:
         """Return the fields of the strategy's parameters."""
-        if self.description is None or self.description.get("strategy_path") != self.strategy_path:
+        if self.description is None or not self.is_described:
             return []
         fields = build_fields(
             self.description["schema"], f"{STRATEGY}.config", help_texts=self.description.get("help") or {}
         )
-        return [self._add_unit(one) for one in fields]
-
-    def _add_unit(self, one: Field) -> Field:
-        """Say what a size counts, where the instrument tells."""
-        instrument = (self.first or {}).get("instrument") or {}
-        if one.name not in ("trade_size", "quantity", "order_qty") or not instrument.get("base_currency"):
-            return one
-        return Field(**{**vars(one), "unit": str(instrument["base_currency"])})
+        own = self.sizing.place
+        if own:
+            fields = [one for one in fields if one.path != own and not one.path.startswith(f"{own}.")]
+        return [self.sizing.add_unit(one) for one in fields]
 
     def build_range(self) -> list[Field]:
         """Return the fields of the range of time."""
@@ -183,6 +193,7 @@ class ConfigurationState:
     def build_all(self) -> list[Field]:
         """Return all fields."""
         fields = [*self.build_parameters(), *self.build_range(), *self.build_limits()]
+        fields += self.sizing.build_fields() if self.sizing.place else ()
         for place, venue in self.venues:
             for section in self.build_venue_fields(place, venue).values():
                 fields += section
@@ -194,12 +205,16 @@ class ConfigurationState:
         """Return the fields that have to be filled in and have not been touched yet."""
         if self.is_strict:
             return []
+        places = [(one, self.config) for one in self.build_all()]
+        if self.sizing.is_computed:
+            places += [(one, self.sizing.choice.document) for one in self.sizing.build_fields()]
         return [
             one
-            for one in self.build_all()
+            for one, document in places
             if one.is_required
+            and one.default is MISSING
             and one.path not in self.touched
-            and find_value(self.config, one.path) in (MISSING, "")
+            and find_value(document, one.path) in (MISSING, "")
         ]
 
     def find_errors(self) -> dict[str, str]:
@@ -213,8 +228,12 @@ class ConfigurationState:
         errors = {}
         for one in fields:
             value = find_value(self.config, one.path)
+            if value is MISSING and one.default is not MISSING:
+                continue
             if words := one.check(value):
                 errors[one.path] = words
+        if self.sizing.is_computed:
+            errors |= self.sizing.choice.find_errors(self.sizing.build_fields())
         paths = {one.path for one in fields}
         for refusal in self.refusals:
             place = self._find_place(refusal.field, paths)
@@ -227,6 +246,8 @@ class ConfigurationState:
                 errors.setdefault(place, words)
         for empty in self.find_empty():
             errors.pop(empty.path, None)
+        if len(errors) > 1 and "" in self.sizing.choice.refusals:
+            errors.pop(self.sizing.choice.place, None)  # It may say again what is wrong elsewhere
         return errors
 
     def _find_place(self, place: str, paths: set[str]) -> str:
@@ -240,6 +261,8 @@ class ConfigurationState:
             return "strategy"
         if parents[0] == "data":
             return "data"
+        if self.sizing.place and place == self.sizing.place:
+            return place
         if ".".join(parents[:3]) == find_gate(self.config):
             return "limits"
         if parents[0] == "venues" and len(parents) > 2 and parents[2] in MODEL_CHOICES:
@@ -264,6 +287,7 @@ class ConfigurationState:
         if self._undo:
             _, self.config = self._undo.pop()
             self.refusals = ()
+            self.sizing.choice.reset()
 
     def write_json(self) -> str:
         """Return the configuration as JSON for people."""
@@ -276,6 +300,7 @@ class ConfigurationState:
         self.is_strict = True
         self.draft, self.draft_error = None, ""
         self.refusals, self.preview, self.notice, self.parted_gate = (), None, "", None
+        self.sizing.choice.reset()
 
     def set_text(self, path: str, given: Any) -> bool:
         """Take what was typed into a field, or chosen; return whether that changes the configuration."""
@@ -284,6 +309,8 @@ class ConfigurationState:
         is_venue = parent.startswith("venues.") and parent.count(".") == 1
         if is_venue and name in _CHOOSERS:
             return self._choose_model(parent, name, str(given))
+        if parent == self.sizing.choice.place:
+            return self.sizing.set_text(path, given)
         one = next((f for f in self.build_all() if f.path == path), None)
         if one is None:
             return False
@@ -296,26 +323,22 @@ class ConfigurationState:
         self.remember(path)
         venue = find_value(self.config, parent)
         if is_venue and name == "account_type":
-            set_account_type(venue, value, is_currency_pair=self._has_pair(venue))
+            set_account_type(venue, value, is_currency_pair=has_pair(map(self.known.get, self.picks), venue))
         elif is_venue and name == "starting_balances" and value is not MISSING:
             set_balances(venue, value)
         elif path.startswith(gate := f"{find_gate(self.config)}.config."):
             self.parted_gate = set_limit(self.config, path.removeprefix(gate), value, self.parted_gate)
+        elif self.sizing.place and parent == self.sizing.place:
+            self.sizing.set_part(name, value)
         elif value is MISSING:
             remove_value(self.config, path)
         else:
             set_value(self.config, path, value)
+        target = self.sizing.find_target()
+        if target is not None and target.path == path:
+            self.sizing.choice.reset()  # Typed by hand, it is not the computed one any more
         self.forget_refusals(path)
         return True
-
-    def _has_pair(self, venue: Mapping[str, Any]) -> bool:
-        mine = [self.known.get(pick) for pick in self.picks]
-        return any(
-            d is not None
-            and d["venue"] == venue.get("name")
-            and (d["instrument"] or {}).get("kind") == "CurrencyPair"
-            for d in mine
-        )
 
     def _choose_model(self, place: str, name: str, choice: str) -> bool:
         venue = find_value(self.config, place)
@@ -367,26 +390,3 @@ def _begin(words: str) -> str:
     """Return words with a capital at their beginning, but for a name in code."""
     is_code = any(mark in words.partition(" ")[0] for mark in "_.")
     return words if is_code else f"{words[:1].upper()}{words[1:]}"
-
-
-def pick_of(dataset: Mapping[str, Any]) -> Pick:
-    """Return what a configuration calls a dataset."""
-    return str(dataset["catalog_path"]), str(dataset.get("data_cls") or BAR), str(dataset["identifier"])
-
-
-def find_sibling(picks: Sequence[Pick], known: Mapping[Pick, Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the other side of the first bars, where they are of one side and the run does not read the other."""
-    first = known.get(picks[0]) if picks else None
-    if first is None or _side(first) not in ("BID", "ASK"):
-        return None  # Others have both sides in one
-    other = "ASK" if _side(first) == "BID" else "BID"
-    spec = f"{str(first['bar_spec']).rpartition('-')[0]}-{other}"
-    for pick, one in known.items():
-        is_it = one["instrument_id"] == first["instrument_id"] and one.get("bar_spec") == spec
-        if is_it and one["catalog"] == first["catalog"]:
-            return None if pick in picks else one
-    return None
-
-
-def _side(dataset: Mapping[str, Any]) -> str:
-    return str(dataset.get("bar_spec") or "").rpartition("-")[2]

@@ -62,7 +62,7 @@ class Enquiry:
 
     def begin(self) -> None:
         """Ask what there is to choose from, and go on from there; also after the server was lost."""
-        self.is_begun = True
+        self.is_begun, self.is_closed = True, False
         self._state.lost = self._state.problem = self._covered = self._described = ""
         self._loop.work(self._fetch, self._take, self.lose)
 

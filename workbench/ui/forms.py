@@ -93,7 +93,9 @@ def name_field(name: str) -> str:
     return f"{text[:1].upper()}{text[1:]}" if text else name
 
 
-def build_fields(schema: Schema, prefix: str, *, help_texts: Mapping[str, str] | None = None) -> list[Field]:
+def build_fields(
+    schema: Schema, prefix: str, *, help_texts: Mapping[str, str] | None = None, depth: int = _MOST_DEPTH
+) -> list[Field]:
     """
     Return a field for each property of an object, in its order; nested objects give theirs in place.
 
@@ -105,10 +107,12 @@ def build_fields(schema: Schema, prefix: str, *, help_texts: Mapping[str, str] |
         Where the object stands in the configuration.
     help_texts : Mapping of str to str, optional
         A line about each property.
+    depth : int
+        How deep objects may be nested; those that are deeper have one field, for JSON.
 
     """
     definitions = schema.get("$defs") or {}
-    return _build_object(schema, prefix, definitions, help_texts or {}, "", _MOST_DEPTH)
+    return _build_object(schema, prefix, definitions, help_texts or {}, "", depth)
 
 
 def _build_object(
