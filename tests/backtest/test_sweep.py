@@ -160,7 +160,9 @@ def test_sweep_walk_forward_tests_the_best_of_each_fold_on_what_follows(
         assert mine[2]["point"] == best["point"]
         train, test = (load_run(root / "runs" / t["job_id"]).record for t in (mine[0], mine[2]))
         assert (train.backtest_end or "") < (test.backtest_start or "")
-    assert summary(root, job)["out_of_sample"]["tests"] == 2
+    tests = [t["value"] for t in trials if t["part"] == "test"]
+    assert summary(root, job)["out_of_sample"] == {"tests": 2, "mean": pytest.approx(sum(tests) / 2)}
+    assert job.headline == {"total_return": pytest.approx(sum(tests) / 2)}  # Not that of the luckiest test
 
 
 def test_sweep_with_a_point_that_cannot_run_goes_on(

@@ -289,11 +289,13 @@ class SweepRun:
         summary: dict[str, Any] = {"best": best and msgspec.to_builtins(best), "trials_of_lineage": count}
         if best is None:
             return summary
-        summary["headline"] = self._read(lambda: self._service.get(best.job_id)).headline
         if is_walk:  # The tests lie one behind the other: there is nothing to compare side by side
             values = [t.value for t in judged if t.value is not None]
-            summary["out_of_sample"] = {"tests": len(values), "mean": sum(values) / len(values)}
+            mean = sum(values) / len(values)
+            summary["out_of_sample"] = {"tests": len(values), "mean": mean}
+            summary["headline"] = {self._search.objective: mean}  # Not that of its luckiest test
             return summary
+        summary["headline"] = self._read(lambda: self._service.get(best.job_id)).headline
         paths = [str(self._root / t.job_id) for t in judged if t.state == JobState.COMPLETED]
         wish = {"trials": paths, "best": str(self._root / best.job_id), "count": count}
         try:
