@@ -24,3 +24,10 @@ def voila(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[F
     """Return a Voila whose views end soon after their page."""
     with run_front("voila", tmp_path_factory.mktemp("tabs"), WORKBENCH_VIEW_SECS="5") as front:
         yield front
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Front]:
+    """Return a JupyterLab, for what only it has."""
+    with run_front("lab", tmp_path_factory.mktemp("cells")) as front:
+        yield front

@@ -266,7 +266,7 @@ def open_sheet(
             sheet.show(notebook, **query)
         yield sheet
         assert sheet.outside == []
-        assert sheet.wrong == []
+        assert sheet.wrong == [], sheet.wrong
     finally:
         context.close()
         front.end_kernels()

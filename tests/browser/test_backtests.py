@@ -78,12 +78,18 @@ def test_run_from_the_form_to_the_exported_file(stocked: Front, browser: Any) ->
         page.locator(".wb-form [data-key$=fast_ema_period][aria-invalid=true]").wait_for()
         _fill(sheet, "fast_ema_period", "10")
         page.locator(".wb-form [data-key$=fast_ema_period]:not([aria-invalid=true])").wait_for()
-        _fill(sheet, "trade_size", "100000")
-        page.locator(".wb-form [data-action=name]").fill("journey")
-        page.locator(".wb-form [data-action=name]").press("Tab")
 
-        # The run: it moves, is held, looked into, and outlives the page.
-        page.locator(".wb-form [data-action=run]").click()
+        # The size: computed once, shown in its field, and free to be changed.
+        page.locator(".wb-form [data-key='sizing.method']").select_option("Percent of equity")
+        page.locator(".wb-form [data-key='sizing.amount']").wait_for()
+        _fill(sheet, "sizing.amount", "5")
+        page.get_by_text("rounded down").wait_for()
+        assert int(page.locator(".wb-form [data-key$=trade_size]").input_value().replace(",", "")) > 10_000
+        _fill(sheet, "trade_size", "100000")
+        page.locator(".wb-form [data-key='sizing.amount']").wait_for(state="detached")
+        # The run: begun by keyboard, it moves, is held, looked into, and outlives the page.
+        page.locator(".wb-form [data-action=name]").fill("journey")
+        page.locator(".wb-form [data-action=name]").press("Control+Enter")
         row = page.locator("tr[id^=wb-job]", has_text="journey")
         row.wait_for()
         wait_until(lambda: 0 < _progress(sheet) < 100, "progress", RUN_SECS)

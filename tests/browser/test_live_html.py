@@ -101,6 +101,23 @@ def test_tabs_by_keyboard_move_the_focus_and_open_once(sheet: Sheet) -> None:
     assert _heard(sheet).count(("tab", "b", None)) == 1
 
 
+def test_keys_in_a_field_are_no_commands_of_the_notebook(sheet: Sheet) -> None:
+    if sheet.front.name != "lab":
+        pytest.skip("Voila has no commands")
+    page = sheet.page
+    count = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
+    before = page.evaluate(count)
+    kind = page.locator("#kind")
+    kind.focus()
+    chosen = kind.input_value()
+    page.keyboard.press("b")  # in the notebook's command mode: another cell
+    page.keyboard.press("ArrowDown" if chosen != "MACD" else "ArrowUp")
+    assert kind.input_value() != chosen
+    assert page.evaluate(count) == before
+    assert page.evaluate("() => document.activeElement.id") == "kind"
+    kind.select_option(chosen)
+
+
 def test_what_the_reader_does_survives_renders_at_ten_hertz(sheet: Sheet) -> None:
     page = sheet.page
     page.locator("#more summary").click()

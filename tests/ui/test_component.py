@@ -152,13 +152,17 @@ def test_slot_says_what_to_do_shows_one_component_and_closes_the_last() -> None:
     slot, first, second = Slot("Open <a> run"), Word("first"), Word("second")
     assert "Open &lt;a&gt; run" in slot.build_html()
     box = slot.widget
-    assert "Open &lt;a&gt; run" in box.children[0].html
+    assert "Open &lt;a&gt; run" in box.children[1].html
+    told: list[Any] = []
+    anchor = box.children[0]
+    anchor.send = lambda content, buffers=None: told.append(content)
     slot.show(first)
-    assert box.children == (first.widget,)
+    assert box.children == (anchor, first.widget)
+    assert told == [{"type": "reveal"}]
     assert slot.build_html() == "<p>first</p>"
     slot.show(second)
     assert slot.shown is second
-    assert box.children == (second.widget,)
+    assert box.children == (anchor, second.widget)
     assert (first.is_closed, second.is_closed) == (True, False)
     slot.close()
     assert second.is_closed

@@ -86,3 +86,8 @@ def test_shorten_long_id_keeps_whole_one_on_hover_and_escapes() -> None:
 
 def test_tint_follows_the_sign() -> None:
     assert [tint(v) for v in (Decimal(1), -1.0, 0, None, float("nan"))] == ["up", "down", "", "", ""]
+
+
+def test_duration_of_whole_days_has_no_hours() -> None:
+    assert format_duration(6 * 86_400) == "6 d"
+    assert format_duration(6 * 86_400 + 3_600) == "6 d 1 h"

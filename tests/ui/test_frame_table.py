@@ -52,3 +52,11 @@ def test_frame_table_escapes_and_leaves_out_columns_that_are_not_there() -> None
 
 def test_frame_table_no_rows_says_why() -> None:
     assert "No <i>" not in FrameTable(_frame(0), name="x", title="X", empty="No <i>").build_html()
+
+
+def test_frame_table_names_columns_without_a_value_below() -> None:
+    frame = _frame(3).assign(trigger_price=None, reason=float("nan"))
+    html = FrameTable(frame, name="x", title="X", empty="").build_html()
+    assert "Without a value in any row: trigger price, reason." in html
+    assert "<th>trigger price</th>" not in html
+    assert "Without a value" not in FrameTable(_frame(3), name="x", title="X", empty="").build_html()

@@ -123,8 +123,8 @@ def test_one_subscriber_that_fails_does_not_silence_another(walks: Walks) -> Non
 
 def test_unknown_token_is_refused_with_the_reason(walks: Walks) -> None:
     with walks.connect() as client:
-        client._transport._endpoint = Endpoint(client.url, "wb_wrong")
-        client._transport._locate = None
+        client.transport._endpoint = Endpoint(client.url, "wb_wrong")
+        client.transport._locate = None
         feed = JobFeed(client)
         feed.subscribe(lambda: None)
         wait_until(lambda: feed.status.state == FeedState.REFUSED)

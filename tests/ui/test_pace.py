@@ -5,8 +5,10 @@ import threading
 import time
 from itertools import pairwise
 
+import pytest
+
 from workbench.ui.kernel_loop import KernelLoop
-from workbench.ui.pace import Pace
+from workbench.ui.pace import Beat, Pace
 
 
 def test_pace_without_a_loop_does_it_at_once() -> None:
@@ -42,3 +44,15 @@ def test_pace_asked_often_by_a_thread_does_it_seldom_and_the_last_time_too() -> 
     gaps = [b[0] - a[0] for a, b in pairwise(seen)]
     assert min(gaps) > 0.08
     assert len(seen) < asked[0] / 2
+
+
+def test_beat_rests_for_a_tenth_of_a_second_after_each_time() -> None:
+    now = [5.0]
+    beat = Beat(lambda: now[0])
+    assert beat.rest_secs == 0
+    beat.note()
+    assert beat.rest_secs == pytest.approx(0.1)
+    now[0] += 0.07
+    assert beat.rest_secs == pytest.approx(0.03)
+    now[0] += 0.07
+    assert beat.rest_secs == 0

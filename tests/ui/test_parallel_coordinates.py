@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -73,3 +74,13 @@ def test_parallel_coordinates_without_values_shows_the_empty_state() -> None:
 def test_parallel_coordinates_too_few_or_many_parameters_raise(count: int) -> None:
     with pytest.raises(InputError, match="1 to 10"):
         ParallelCoordinates(TRIALS, ["fast"] * count, "sharpe")
+
+
+def test_parallel_coordinates_objective_has_round_marks_and_parameters_their_values(
+    read_payload: Callable[[str], dict[str, Any]],
+) -> None:
+    trials = pd.DataFrame({"fast": [5, 10, 20], "sharpe": [0.773538, 0.740733, 1.24728]})
+    html = ParallelCoordinates(trials, ["fast"], "sharpe").build_html()
+    marks = json.dumps(read_payload(html)["item"])
+    assert all(f'"{value}"' in marks for value in ("5", "10", "20", "0.8", "1.2"))
+    assert "0.773538" not in marks

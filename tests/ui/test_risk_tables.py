@@ -32,7 +32,9 @@ def test_drawdowns_table_shows_depth_money_length_and_span() -> None:
     assert "−10.00 %" in html
     assert "2012-01-03" in html  # recovered
     assert "not yet" in html
-    assert ">2 days<" in html
+    assert "<th class='n'>days</th>" in html
+    assert ">2<" in html
+    assert "wb-scroll" in html  # a narrow card cuts nothing off
 
 
 def test_drawdowns_table_of_a_rising_curve_says_so() -> None:

@@ -3,7 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.analysis.definitions import Metric, build_definitions
-from workbench.ui.tables import CostsTable, FactsTable, HeadlineStrip, MetricsTable, NautilusTable
+from workbench.ui.tables import (
+    CostsTable,
+    FactsTable,
+    HeadlineStrip,
+    MetricsTable,
+    NautilusTable,
+    build_label,
+    build_value,
+)
 
 EVIL = "<script>alert(1)</script>"
 DEFINITIONS = build_definitions()
@@ -75,3 +83,10 @@ def test_headline_warnings_stand_below_the_numbers_and_are_escaped():
     assert "role='note'" in html
     assert "the equity fell below &lt;zero&gt;" in html
     assert html.index("wb-kpis") < html.index("&lt;zero&gt;")
+
+
+def test_multiples_say_that_they_are_and_deflated_sharpe_has_its_definition() -> None:
+    metric: Metric = {"value": 321.24, "unit": "ratio", "reason": None}
+    assert build_value("capacity_multiple", metric) == "321.24×"
+    assert build_value("sharpe", metric) == "321.24"
+    assert "Bailey and López de Prado" in build_label("deflated_sharpe", {})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.ui.ticks import find_step
+from workbench.ui.ticks import find_step, sort_categories
 
 
 @pytest.mark.parametrize(
@@ -10,3 +10,9 @@ from workbench.ui.ticks import find_step
 )
 def test_find_step_is_round_and_fits(span: float, most: int, step: float) -> None:
     assert find_step(span, most) == pytest.approx(step)
+
+
+def test_categories_are_sorted_as_numbers_where_all_are() -> None:
+    assert sort_categories(["1000", "500", "-2.5"]) == ["-2.5", "500", "1000"]
+    assert sort_categories(["b", "1000", "500"]) == ["1000", "500", "b"]
+    assert sort_categories([True, False]) == [False, True]

@@ -12,11 +12,19 @@ from workbench.ui.theme import load_style
 
 _PAGE = """<!doctype html><meta charset=utf-8><title>widgets</title><style>body{margin:16px;background:#fff}
 @media (prefers-color-scheme:dark){body{background:#0f131a}}.wb-page{display:flex;flex-direction:column}</style>
-<style>@STYLE@</style><div class=wb-page id=page></div><script>
+<style>@STYLE@</style><div class=jp-OutputArea-output><div class=wb-page id=page></div></div><script>
 const load = import(URL.createObjectURL(new Blob([@ESM@], {type: "text/javascript"})));
 const models = new Map(), bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+class Signal {
+  all = new Set();
+  connect(f) { this.all.add(f) }
+  disconnect(f) { this.all.delete(f) }
+  emit(...more) { for (const f of this.all) f(...more) }
+}
+const [statusChanged, connectionStatusChanged, disposed] = [new Signal(), new Signal(), new Signal()];
+window.kernel = {status: "idle", statusChanged, connectionStatusChanged, disposed};
 class Model {
-  constructor(id) { this.id = id; this.state = {}; this.heard = {} }
+  constructor(id) { this.id = id; this.state = {}; this.heard = {}; this.widget_manager = {kernel: window.kernel} }
   get(name) { return this.state[name] }
   on(name, f) { (this.heard[name] ??= []).push(f) }
   off() {}

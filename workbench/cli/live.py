@@ -70,8 +70,9 @@ def live(
         f"--VoilaConfiguration.default_pool_size={preheated}",
         # What our pages need; others ask for parts of JupyterLab that Voila lacks, and cost time.
         *(f"--VoilaConfiguration.extension_allowlist={name}" for name in _EXTENSIONS),
-        # A kernel that ends itself is not wanted any more.
-        "--KernelManager.autorestart=False",
+        # A kernel that ends itself is not wanted any more; one that is killed is told to its page, which says so.
+        "--KernelManager.autorestart=True",
+        "--AsyncIOLoopKernelRestarter.restart_limit=0",
         f"--MappingKernelManager.cull_idle_timeout={_CULL_SECS}",
         f"--MappingKernelManager.cull_interval={_CULL_SECS // 5}",
     ]

@@ -8,20 +8,33 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import workbench
+from workbench.client.submission import find_search_path
 
 if TYPE_CHECKING:
     from workbench.client.transport import Transport
 
-__all__ = ["CatalogMethods"]
+__all__ = ["CatalogReader"]
 
 # A process may have to start, and all stamps of a large dataset be read.
 _CHECK_SECS = 150.0
 
 
-class CatalogMethods:
-    """The part of `workbench.client.client.Client` about datasets and strategies."""
+class CatalogReader:
+    """
+    What the server knows of datasets and strategies; `workbench.client.client.Client` has one.
 
-    _transport: Transport
+    Parameters
+    ----------
+    transport : Transport
+        The way to the server.
+    is_local : bool
+        Whether the server finds modules of the user's own where this process does.
+
+    """
+
+    def __init__(self, transport: Transport, *, is_local: bool = False) -> None:
+        self._transport = transport
+        self._is_local = is_local
 
     def datasets(self) -> list[dict[str, Any]]:
         """
@@ -121,7 +134,7 @@ class CatalogMethods:
             "path": source.strategy_path,
             "config_path": source.config_path or None,
             "sources": source.sources,
-            "search_path": self._find_search_path(),
+            "search_path": find_search_path() if self._is_local else [],
         }
         found: dict[str, Any] = self._transport.fetch_json(
             "POST", "strategies/schema", body=body, timeout_secs=_CHECK_SECS
@@ -147,10 +160,6 @@ class CatalogMethods:
             timeout_secs=_CHECK_SECS,
         )
         return found
-
-    def _find_search_path(self) -> list[str]:
-        """Return where the server finds modules of the user's own."""
-        raise NotImplementedError
 
 
 def _is_of_workspace(strategy: str) -> bool:

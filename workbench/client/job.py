@@ -12,13 +12,14 @@ from urllib.parse import quote
 import msgspec
 
 from workbench.client.events import EventStream
-from workbench.client.transport import Transport
 from workbench.errors import RunError
 from workbench.records import EquityTrace, Inspection, JobRecord, Progress, RunRecord
 from workbench.states import JobState
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.client.client import Client
 
 __all__ = ["Job"]
 
@@ -33,16 +34,26 @@ class Job:
     """
     A job, wherever it runs. It goes on when this object, or the notebook, is gone.
 
+    Parameters
+    ----------
+    client : Client
+        The server that has it.
+    record : JobRecord
+        The job as it is known.
+
     Attributes
     ----------
+    client : Client
+        The server that has it.
     record : JobRecord
         The job as it was known last.
 
     """
 
-    def __init__(self, transport: Transport, record: JobRecord) -> None:
-        self._transport = transport
+    def __init__(self, client: Client, record: JobRecord) -> None:
+        self.client = client
         self.record = record
+        self._transport = client.transport
 
     def __repr__(self) -> str:
         name = f" {self.record.name!r}" if self.record.name else ""
@@ -113,7 +124,7 @@ class Job:
     def requeue(self) -> Job:
         """Queue a new job like this one and return it."""
         content = self._transport.fetch("POST", f"jobs/{self.id}/requeue", timeout_secs=_RESULT_SECS)
-        return Job(self._transport, msgspec.json.decode(content, type=JobRecord))
+        return Job(self.client, msgspec.json.decode(content, type=JobRecord))
 
     def inspect(self) -> Inspection:
         """

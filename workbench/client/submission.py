@@ -15,7 +15,7 @@ import msgspec
 
 from workbench.errors import ConfigError, NotFoundError
 
-__all__ = ["Jsonable", "anchor_paths", "build_config", "find_search_path", "load_sources"]
+__all__ = ["Jsonable", "anchor_paths", "build_config", "build_submission", "find_search_path", "load_sources"]
 
 # Captured modules are named by the hash of their text.
 _CAPTURED = re.compile(rb"\bworkbench_strategy_[0-9a-f]{16}\b")
@@ -60,6 +60,58 @@ def build_config(config: Jsonable | Mapping[str, Any] | str | bytes) -> dict[str
             f"the configuration is a JSON {type(plain).__name__}", expected="a BacktestRunConfig as an object"
         )
     return plain
+
+
+def build_submission(
+    config: Jsonable | Mapping[str, Any] | str | bytes,
+    *,
+    captured: Path,
+    is_local: bool,
+    name: str = "",
+    overrides: Mapping[str, Any] | None = None,
+    sources: Mapping[str, str] | None = None,
+    limits: Any = None,
+) -> dict[str, Any]:
+    """
+    Return what the server is sent for a backtest.
+
+    Parameters
+    ----------
+    config : BacktestRunConfig, dict or JSON
+        What to run.
+    captured : Path
+        The directory of captured strategy modules.
+    is_local : bool
+        Whether the server reads the same files as this process.
+    name : str
+        A name for people.
+    overrides : dict, optional
+        New values by path.
+    sources : dict, optional
+        The text of captured modules by name; the others are read from `captured`.
+    limits : Limits or dict, optional
+        What the run may take.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is not one object of JSON.
+    NotFoundError
+        If it names a captured module that is not there.
+
+    """
+    plain = build_config(config)
+    given = dict(sources or {})
+    if is_local:
+        anchor_paths(plain, Path.cwd())
+    return {
+        "config": plain,
+        "name": name,
+        "overrides": dict(overrides or {}),
+        "sources": {**load_sources(plain, captured, given), **given},
+        "search_path": find_search_path() if is_local else [],
+        "limits": msgspec.to_builtins(limits) if limits is not None else {},
+    }
 
 
 def anchor_paths(plain: dict[str, Any], base: Path) -> None:

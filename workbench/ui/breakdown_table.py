@@ -61,7 +61,9 @@ class BreakdownTable(View):
         names = ("trades", "win rate", "profit factor", f"net PnL, {self._currency}")
         head = "".join(f"<th class='n'>{escape(name)}</th>" for name in names)
         head = f"<th></th>{head}<th aria-hidden='true'></th><th class='n'>held</th>"
-        table = f"<table class='wb-groups'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        table = (
+            f"<table class='wb-groups wb-dense'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
         right = "UTC" if self._by in ("hour", "weekday", "month") else ""
         return build_card(title, f"<div class='wb-scroll'>{table}</div>", right=right)
 

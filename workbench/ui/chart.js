@@ -390,7 +390,10 @@
     if (mode == "append") chart.later(); else { chart.update(); chart.write() }   // what was asked for is drawn at once
   };
   const setRange = (host, start, end) => { const chart = find(host); if (chart) chart.range.setv({start, end}) };
-  const drop = host => { const chart = find(host); if (chart) { live.delete(chart); chart.doc.clear() } };
+  const drop = host => {
+    const chart = find(host);
+    if (chart) { live.delete(chart); chart.isOver = true; chart.doc.clear() }   // a frame that was asked for may still come
+  };
 
   const show = async host => {
     const text = host.dataset.chart;
@@ -416,7 +419,7 @@
       if (read) setTicks(read.figures);
        if (detail) setDetail(doc, detail); for (const f of fit ?? []) fitValues(doc, f); placeEnds(doc, read?.ends) };
     let waits = false;
-    const later = () => { if (!waits) { waits = true; requestAnimationFrame(() => { waits = false; update(); chart.write() }) } };
+    const later = () => { if (!waits) { waits = true; requestAnimationFrame(() => { waits = false; if (!chart.isOver) { update(); chart.write() } }) } };
     const chart = {host, doc, detail, update, later, write: () => {}, pick: e => e.x, grows: !detail};
     update();
     if (read && read.figures.length) {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from workbench.config import load_settings
 from workbench.ui.kernel_loop import KernelLoop
 from workbench.ui.pace import Pace
+from workbench.ui.showing import Showing
 from workbench.ui.view import View
 
 if TYPE_CHECKING:
@@ -26,8 +27,13 @@ class Component(View):
     A view with a live form.
 
     Displayed in a kernel it is a widget; without one, and where ``WORKBENCH_DISPLAY`` is ``static``, it is the HTML
-    that a saved notebook keeps.
+    that a saved notebook keeps. A cell of JupyterLab that runs again closes what it showed before.
     """
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """The components that stand in this one."""
+        return ()
 
     @abstractmethod
     def build_widget(self) -> DOMWidget:
@@ -44,6 +50,18 @@ class Component(View):
     def close(self) -> None:
         """End what goes on behind the component; its last state stays on the screen."""
 
+    def end_view(self) -> None:
+        """Close the component and its widgets, which no page shows any more; shown again it has others."""
+        widget = self.__dict__.pop("widget", None)
+        if self.parts:
+            # They end by themselves, each when no page shows it.
+            kept = [part.__dict__["widget"] for part in self.parts if "widget" in part.__dict__]
+        else:
+            kept = []
+            self.close()
+        if widget is not None:
+            _close_tree(widget, kept)
+
     def __enter__(self) -> Self:
         return self
 
@@ -53,6 +71,7 @@ class Component(View):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
         if load_settings().is_static or not _has_kernel():
             return super()._repr_mimebundle_(include, exclude)
+        _SHOWING.note(self)
         return self.widget._repr_mimebundle_()
 
 
@@ -82,19 +101,25 @@ class Fragment:
         self._on_action = on_action
         self._pace = Pace(loop or KernelLoop(), self._show)
         self._failure = ""
+        self._widget: LiveHtml | None = None
 
-    @cached_property
+    @property
     def widget(self) -> LiveHtml:
-        """The widget."""
+        """The widget; another one after it was closed."""
         from workbench.ui.live_html import LiveHtml
 
-        return LiveHtml(self._render(), on_action=self._on_action)
+        if self._widget is None or self._widget.comm is None:
+            self._failure = ""
+            self._widget = LiveHtml(self._render(), on_action=self._on_action)
+        return self._widget
 
     def refresh(self) -> None:
         """Show what is true now; may be called from any thread and as often as one likes."""
         self._pace.ask()
 
     def _show(self) -> None:
+        if self._widget is not None and self._widget.comm is None:
+            return  # Closed: nobody looks at it
         try:
             self.widget.html = self._render()
         except Exception as error:
@@ -104,6 +129,16 @@ class Fragment:
             raise
         if self._failure and self.widget.problem == self._failure:
             self.widget.problem = self._failure = ""
+
+
+def _close_tree(widget: Any, kept: Sequence[Any]) -> None:
+    if not any(widget is one for one in kept):
+        for child in getattr(widget, "children", ()):
+            _close_tree(child, kept)
+        widget.close()
+
+
+_SHOWING = Showing()
 
 
 def _has_kernel() -> bool:

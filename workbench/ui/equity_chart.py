@@ -25,8 +25,9 @@ __all__ = ["EquityCurveChart"]
 _SERIES_TOKENS = ("accent", "other1", "other3", "other4", "other5", "other2")
 _BENCHMARK = "mute"
 _BUCKETS = 1_500  # finer than the pixel columns of a 1440 px screen, so that zooming in shows more
-_EQUITY_PX = 250
-_DRAWDOWN_PX = 110
+_HEIGHT_PX = 360
+_DRAWDOWN_SHARE = 0.305
+_LEAST_DRAWDOWN_PX = 100  # With its time axis: two labels one above the other
 _READOUT_PX = 20
 _ONE = "Equity"
 
@@ -68,6 +69,8 @@ class EquityCurveChart(TimeChart):
         See `TimeChart`.
     rollover : int, default 10,000,000
         The most samples of a curve to hold; when more are appended, the older ones keep only their extremes.
+    height : int, default 360
+        Of both frames together, in CSS pixels.
 
     Raises
     ------
@@ -86,9 +89,12 @@ class EquityCurveChart(TimeChart):
         name: str = "",
         on_pick: Callable[[float], object] | None = None,
         rollover: int = 10_000_000,
+        height: int = _HEIGHT_PX,
     ) -> None:
         super().__init__(name=name, on_pick=on_pick)
         self.currency = currency
+        self._lower_px = max(round(height * _DRAWDOWN_SHARE), _LEAST_DRAWDOWN_PX)
+        self._upper_px = height - self._lower_px
         self._rollover = rollover
         self._curves: dict[str, _Curve] = {}
         frames = {} if runs is None else {_ONE: runs} if isinstance(runs, pd.DataFrame) else dict(runs)
@@ -174,7 +180,7 @@ class EquityCurveChart(TimeChart):
             )
             return build_card(title, f"<div class='wb-empty'>{words}</div>", right=right)
         document, shown = self._build_document(is_live=is_live)
-        chart = build_chart_html(document, height=_EQUITY_PX + _DRAWDOWN_PX + _READOUT_PX)
+        chart = build_chart_html(document, height=self._upper_px + self._lower_px + _READOUT_PX)
         total = sum(curve.samples.total for curve in self._known)
         note = ""
         if shown < total and is_live:
@@ -193,7 +199,7 @@ class EquityCurveChart(TimeChart):
         curves = self._known
         top = max(float(np.nanmax(np.abs(curve.samples.columns["equity"]))) for curve in curves)
         upper, lower = build_time_figures(
-            [("equity", _EQUITY_PX, ""), ("drawdown", _DRAWDOWN_PX, " %")],
+            [("equity", self._upper_px, ""), ("drawdown", self._lower_px, " %")],
             start=min(float(curve.samples.millis[0]) for curve in curves),
             end=max(float(curve.samples.millis[-1]) for curve in curves),
             label_chars=len(f"{top:,.0f}") + 3,

@@ -86,7 +86,9 @@ def format_duration(secs: float | None) -> str:
     hours = round(secs / 3_600)
     if hours < 24:
         return f"{secs / 3_600:.1f} h"
-    return f"{hours // 24:,} d {hours % 24} h" if hours < 240 else f"{round(hours / 24):,} d"
+    if hours >= 240 or hours % 24 == 0:
+        return f"{round(hours / 24):,} d"
+    return f"{hours // 24:,} d {hours % 24} h"
 
 
 def format_bytes(count: int) -> str:

@@ -34,7 +34,8 @@ class FrameTable(View):
     empty : str
         What is said without rows.
     columns : sequence of str, optional
-        Which to show; default: all. Those that the frame does not have are left out.
+        Which to show; default: all. Those that the frame does not have are left out; those without a value in any
+        row are named below the table.
     state : TableState, optional
         Which page of which order; without it the first rows are shown, and nothing can be clicked.
     signed : sequence of str
@@ -53,7 +54,9 @@ class FrameTable(View):
         state: TableState | None = None,
         signed: Sequence[str] = (),
     ) -> None:
-        self._columns = [c for c in (columns or frame.columns) if c in frame.columns]
+        known = [c for c in (columns or frame.columns) if c in frame.columns]
+        self._columns = [c for c in known if frame.empty or frame[c].notna().any()]
+        self._without = [c for c in known if c not in self._columns]
         self._frame = frame
         self._name = name
         self._title = title
@@ -85,9 +88,11 @@ class FrameTable(View):
             if self._state is not None or total <= PAGE_ROWS
             else f"first {PAGE_ROWS} of {total:,}"
         )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = f"<table class='wb-dense'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         table = f"<div class='wb-scroll tall' tabindex='0'>{table}</div>"
-        return build_card(self._title, f"{table}{pager}", right=f"{shown}, times in UTC")
+        names = ", ".join(column.replace("_", " ") for column in self._without)
+        note = f"<div class='wb-note'>Without a value in any row: {escape(names)}.</div>" if names else ""
+        return build_card(self._title, f"{table}{note}{pager}", right=f"{shown}, times in UTC")
 
     def _build_head(self, column: str) -> str:
         label = column.replace("_", " ")

@@ -16,7 +16,7 @@ from workbench.ui.cards import build_card
 from workbench.ui.component import Component
 from workbench.ui.formats import format_decimal
 from workbench.ui.series import require_columns
-from workbench.ui.ticks import find_step
+from workbench.ui.ticks import find_step, sort_categories
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
@@ -145,7 +145,7 @@ class HeatMap(Component):
 
     def _render(self, *, is_live: bool) -> str:
         word = {"best": "best", "mean": "mean"}[self._how]
-        title = f"{self.objective} by {self.x} and {self.y}"
+        title = f"{self.objective[:1].upper()}{self.objective[1:]} by {self.x} and {self.y}"
         if not self._cells:
             return build_card(title, "<div class='wb-empty'>No trial has an objective yet.</div>")
         low, high = min(self._cells.values()), max(self._cells.values())
@@ -213,7 +213,7 @@ class HeatMap(Component):
 def _scale(values: pd.Series) -> tuple[_Scale, np.ndarray[tuple[int], np.dtype[np.intp]]]:
     """Return the steps of an axis, and the step of each value; many numbers are put together into ranges."""
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    distinct = sorted(values.unique()) if is_number else sorted(values.unique(), key=str)
+    distinct = sorted(values.unique()) if is_number else sort_categories(values.unique())
     if not is_number or len(distinct) <= _MOST_VALUES:
         labels = [_write(value) for value in distinct]
         places = {value: k for k, value in enumerate(distinct)}

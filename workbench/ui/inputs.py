@@ -139,8 +139,6 @@ def _attributes(field: Field, prefix: str, error: str, action: str = "set", *, h
     if has_hint and not error and _build_hint(field):
         described.append(f"{own}-hint")
     parts = [f"id='{own}'", f"data-action='{action}'", f"data-key='{escape(field.path, quote=True)}'"]
-    # JupyterLab looks at what has the focus: without this the arrow keys in a choice would be commands of the notebook
-    parts.append("data-lm-suppress-shortcuts='true'")
     if error:
         parts.append("aria-invalid='true'")
     if described:

@@ -11,6 +11,8 @@ from workbench.ui.component import Component
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
 
+    from workbench.ui.live_html import LiveHtml
+
 __all__ = ["Columns", "Slot"]
 
 
@@ -30,7 +32,12 @@ class Columns(Component):
         self._main = tuple(main)
 
     def __repr__(self) -> str:
-        return f"Columns({', '.join(repr(component) for component in (*self._side, *self._main))})"
+        return f"Columns({', '.join(repr(component) for component in self.parts)})"
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """The components in the columns."""
+        return (*self._side, *self._main)
 
     def build_html(self) -> str:
         """Return the columns with the static form of each component."""
@@ -54,7 +61,7 @@ class Columns(Component):
 
     def close(self) -> None:
         """Close every component."""
-        for component in (*self._side, *self._main):
+        for component in self.parts:
             component.close()
 
 
@@ -72,9 +79,15 @@ class Slot(Component):
     def __init__(self, note: str) -> None:
         self._note = note
         self._shown: Component | None = None
+        self._anchor: LiveHtml | None = None
 
     def __repr__(self) -> str:
         return f"Slot({self._shown!r})"
+
+    @property
+    def parts(self) -> Sequence[Component]:
+        """What it shows, if anything."""
+        return () if self._shown is None else (self._shown,)
 
     @property
     def shown(self) -> Component | None:
@@ -82,13 +95,22 @@ class Slot(Component):
         return self._shown
 
     def show(self, component: Component) -> None:
-        """Show a component in place of the last one, which is closed; on the kernel's thread."""
+        """
+        Show a component in place of the last one, which is closed, and bring it into sight; on the kernel's thread.
+
+        Parameters
+        ----------
+        component : Component
+            What to show.
+
+        """
         last, self._shown = self._shown, component
-        if "widget" in self.__dict__:
+        if "widget" in self.__dict__ and self._anchor is not None:
             former = self.widget.children
-            self.widget.children = (component.widget,)
-            for widget in former:
+            self.widget.children = (self._anchor, component.widget)
+            for widget in former[1:]:
                 widget.close()
+            self._anchor.reveal()
         if last is not None:
             last.close()
 
@@ -100,13 +122,14 @@ class Slot(Component):
 
     def build_widget(self) -> DOMWidget:
         """Return a box with the live form of what it shows."""
-        from workbench.ui.live_html import LiveHtml
-
-        if self._shown is not None:
-            return _build_box("wb-stack", (self._shown,))
         from ipywidgets import Box
 
-        box = Box([LiveHtml(self.build_html())])
+        from workbench.ui.live_html import LiveHtml
+
+        # It stands in the page from the start, so that it hears when something else is shown beside it.
+        self._anchor = LiveHtml()
+        self._anchor.add_class("wb-anchor")
+        box = Box([self._anchor, LiveHtml(self.build_html()) if self._shown is None else self._shown.widget])
         box.add_class("wb-stack")
         return box
 

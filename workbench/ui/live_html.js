@@ -1,6 +1,6 @@
 // A page that Python renders: its HTML is morphed in place, so that focus, caret and scroll stay, and what the reader does goes
 // back as actions. `Idiomorph` is the library of that name, put in front of this file.
-const MOST_BYTES = 5_000_000, ARMED_MS = 5_000, TYPING_MS = 300, ASK_MS = 15_000;
+const MOST_BYTES = 5_000_000, ARMED_MS = 5_000, TYPING_MS = 300, ASK_MS = 15_000, REVEAL_MS = 4_000;
 
 const floats = buffers => buffers.map(b => new Float64Array(b.buffer ? b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) : b));
 const inflate = async b => {
@@ -8,6 +8,59 @@ const inflate = async b => {
   return new Response(stream).text();
 };
 const runtimeOf = key => window[key] ??= (() => { let ok; const ready = new Promise(r => ok = r); return {ready, ok, begun: false} })();
+
+// What grows while it loads is brought into sight until it rests or the reader scrolls; what can be seen already stays.
+const reveal = box => {
+  const place = () => {
+    const {top, bottom} = box.getBoundingClientRect();
+    if (top < 0 || (top > innerHeight / 2 && bottom > innerHeight)) box.scrollIntoView({block: "start"});
+  };
+  const sizes = new ResizeObserver(() => requestAnimationFrame(place)), kinds = ["wheel", "pointerdown", "keydown", "touchmove"];
+  const stop = () => { sizes.disconnect(); for (const kind of kinds) removeEventListener(kind, stop, true) };
+  // Whoever came by keyboard goes on from there, not from the row of a long table.
+  if (document.activeElement?.matches(":focus-visible")) { box.tabIndex = -1; box.focus({preventScroll: true}) }
+  sizes.observe(box); setTimeout(stop, REVEAL_MS);
+  for (const kind of kinds) addEventListener(kind, stop, true);
+};
+
+// ---- the end of the kernel: what is on the page is old then, nobody hears what is clicked, and the page has to say so
+const ENDS = new Set(["dead", "restarting", "autorestarting", "terminating"]);
+const watchKernel = (kernel, isEnded, isLost) => {
+  if (!kernel) return () => {};   // a page without one, such as a test's
+  const onStatus = (_, status) => { if (ENDS.has(status)) isEnded() };
+  const onConnection = (_, status) => isLost(status != "connected");
+  kernel.statusChanged.connect(onStatus); kernel.connectionStatusChanged.connect(onConnection); kernel.disposed.connect(isEnded);
+  if (kernel.isDisposed) isEnded(); else onStatus(kernel, kernel.status);
+  return () => {
+    kernel.statusChanged.disconnect(onStatus); kernel.connectionStatusChanged.disconnect(onConnection);
+    kernel.disposed.disconnect(isEnded);
+  };
+};
+// One notice for all pieces of an output: it stands above the first.
+const NOTICES = {
+  ended: ["The kernel has ended.", "Nothing here is brought up to date any more."],
+  lost: ["The connection to the kernel is lost.", "It is tried again all the time."],
+};
+const notify = (area, state, heardAt) => {
+  let bar = area.querySelector(":scope > .wb-gone");
+  if (!state) { bar?.remove(); return }
+  if (!bar) {
+    bar = document.createElement("div");
+    bar.className = "wb wb-gone"; bar.setAttribute("role", "alert"); bar.dataset.at = "0";
+    bar.append(document.createElement("b"), document.createElement("span"));
+    area.prepend(bar);
+  }
+  const at = bar.dataset.at = Math.max(Number(bar.dataset.at), heardAt);
+  const isApp = document.body.dataset.voila !== undefined, [what, how] = NOTICES[state];
+  const next = state != "ended" || isApp ? "" : " Run the notebook's cells again.";
+  bar.dataset.state = state; bar.children[0].textContent = what;
+  bar.children[1].textContent = `What you see is from ${new Date(at).toISOString().slice(11, 19)} UTC. ${how}${next}`;
+  if (isApp && !bar.children[2]) {
+    const button = document.createElement("button");
+    button.type = "button"; button.className = "wb-btn"; button.textContent = "Reload the page";
+    button.addEventListener("click", () => location.reload()); bar.append(button);
+  }
+};
 
 export default {
   render({model, el}) {
@@ -19,7 +72,8 @@ export default {
     const problem = document.createElement("div"), root = document.createElement("div");
     problem.className = "wb-problem"; problem.setAttribute("role", "alert"); problem.hidden = true;
     el.append(problem, root);
-    const send = (name, key = "", value = null) => model.send({type: "action", name, key, value});
+    let gone = "", heardAt = Date.now();
+    const send = (name, key = "", value = null) => { if (!gone) model.send({type: "action", name, key, value}) };
     const chartOf = name => root.querySelector(`.wb-chart[data-name="${CSS.escape(name)}"]`);
     let runtime = null, isOver = false;
 
@@ -71,6 +125,7 @@ export default {
       beforeAttributeUpdated: (name, node) => name != KEEP && !(name == "open" && (node.tagName == "DETAILS" || node.tagName == "DIALOG")),
     };
     const draw = () => {
+      heardAt = Date.now();
       const html = model.get("html");
       if (root.firstChild) {
         Idiomorph.morph(root, html, {morphStyle: "innerHTML", ignoreActiveValue: true, callbacks});
@@ -84,7 +139,7 @@ export default {
     const disarm = button => { button.textContent = button.dataset.armed; delete button.dataset.armed; button.classList.remove("armed") };
     root.addEventListener("click", e => {
       const target = e.target.closest("[data-copy],[data-action]");
-      if (!target || !root.contains(target) || target.disabled || target.getAttribute("aria-disabled") == "true") return;
+      if (!target || !root.contains(target) || (gone && target.dataset.copy === undefined) || target.disabled || target.getAttribute("aria-disabled") == "true") return;
       if (target.matches("input,select,textarea")) return;
       if (target.dataset.copy !== undefined) {
         navigator.clipboard?.writeText(target.dataset.copy); target.classList.add("copied");
@@ -112,8 +167,23 @@ export default {
         const tabs = [...e.target.closest("[role=tablist]").querySelectorAll("[role=tab]")];
         e.preventDefault(); tabs[(tabs.indexOf(e.target) + way + tabs.length) % tabs.length].focus();
       }
-      if (e.key == "Escape") { const armed = root.querySelector("[data-armed]"); if (armed) disarm(armed) }
+      // Ctrl+Enter is the button of the page that says so; what is being typed counts already.
+      const first = e.key == "Enter" && (e.ctrlKey || e.metaKey) && root.querySelector("[data-shortcut='ctrl+enter']");
+      if (first) {
+        e.preventDefault(); e.stopPropagation();
+        if (e.target.matches("input[type=text][data-action],textarea[data-action]")) commit(e.target);
+        first.click();
+      }
+      if (e.key == "Escape") {
+        const armed = root.querySelector("[data-armed]"); if (armed) disarm(armed);
+        const menu = e.target.closest(".wb-menu[open]");
+        if (menu) { menu.open = false; menu.querySelector("summary").focus() }
+      }
     });
+    // A menu that floats over the page closes when the reader goes on elsewhere.
+    const leave = e => { for (const menu of root.querySelectorAll(".wb-menu[open]")) if (!menu.contains(e.target)) menu.open = false };
+    document.addEventListener("pointerdown", leave);
+    root.addEventListener("focusout", e => { const menu = e.target.closest(".wb-menu[open]"); if (menu && e.relatedTarget && !menu.contains(e.relatedTarget)) menu.open = false });
     const typing = new Map();
     const commit = input => {
       clearTimeout(typing.get(input)); typing.delete(input);
@@ -150,6 +220,7 @@ export default {
 
     // ---- what Python sends besides HTML
     const hear = async (message, buffers) => {
+      heardAt = Date.now();
       if (message.type == "runtime") {
         const page = runtimeOf(message.key);
         if (page.begun) return;
@@ -162,6 +233,8 @@ export default {
         setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
       } else if (message.type == "focus") {
         root.querySelector(message.selector)?.focus();
+      } else if (message.type == "reveal") {
+        reveal(el.parentElement);
       } else if (runtime && message.type == "data") {
         const host = chartOf(message.chart), arrays = floats(buffers);
         if (host) runtime.setData(host, message.source, Object.fromEntries(message.columns.map((c, i) => [c, arrays[i]])), message.mode, message.rollover);
@@ -173,8 +246,30 @@ export default {
     };
     model.on("change:html", draw); model.on("change:problem", complain); model.on("msg:custom", hear);
     draw(); complain();
+
+    // ---- without a kernel
+    let area = null;
+    const stifled = [];
+    const settle = () => {
+      if (isOver) return;
+      if (!el.isConnected) { requestAnimationFrame(settle); return }
+      el.classList.toggle("is-gone", !!gone);
+      area = el.closest(".jp-OutputArea-output") ?? el.parentElement;
+      notify(area, gone, heardAt);
+      if (gone) {
+        for (const field of root.querySelectorAll(":is(button,input,select,textarea)[data-action]:not(:disabled)")) {
+          field.disabled = true; stifled.push(field);
+        }
+      } else for (const field of stifled.splice(0)) field.disabled = false;
+    };
+    const unwatch = watchKernel(
+      model.widget_manager?.kernel,
+      () => { gone = "ended"; settle() },
+      isLost => { if (gone != "ended" && isLost != (gone == "lost")) { gone = isLost ? "lost" : ""; settle() } },
+    );
     return () => {
-      isOver = true;
+      isOver = true; unwatch(); document.removeEventListener("pointerdown", leave);
+      if (area && ![...area.querySelectorAll(".wb-live.is-gone")].some(other => other !== el)) notify(area, "");
       clearTimeout(asking);
       if (asked && !asked.begun) asked.asked = 0;   // the answer would come to nobody: let another one ask
       model.off("change:html", draw); model.off("change:problem", complain); model.off("msg:custom", hear);

@@ -103,6 +103,10 @@ class LiveHtml(anywidget.AnyWidget):
         """Give the first element that matches a CSS selector the keyboard focus."""
         self.send({"type": "focus", "selector": selector})
 
+    def reveal(self) -> None:
+        """Scroll what this piece stands in into sight: to the top, if less than its half of the page shows it."""
+        self.send({"type": "reveal"})
+
     def send_data(
         self,
         chart: str,

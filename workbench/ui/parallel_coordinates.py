@@ -14,7 +14,7 @@ from workbench.ui.cards import build_card
 from workbench.ui.component import Component
 from workbench.ui.series import require_columns
 from workbench.ui.static import ChartDocument, build_chart_html, pack_column
-from workbench.ui.ticks import find_step
+from workbench.ui.ticks import find_step, sort_categories
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
@@ -149,7 +149,7 @@ class ParallelCoordinates(Component):
         from workbench.ui.theme import FONT_NUMBERS, paint, style_figure
 
         names = [*self.parameters, self.objective]
-        axes = [_build_axis(name, self._shown[name]) for name in names]
+        axes = [_build_axis(name, self._shown[name], is_result=name == self.objective) for name in names]
         plot = figure(
             name="parallel", height=_HEIGHT_PX, sizing_mode="stretch_width", tools="", x_axis_location="above",
             x_range=Range1d(-0.4, len(axes) - 0.5), y_range=Range1d(-0.06, 1.06),
@@ -179,10 +179,12 @@ class ParallelCoordinates(Component):
         )  # fmt: skip
         paint(brushes.glyph, line_color="accent")
         ticks = [(k, y, text) for k, axis in enumerate(axes) for y, text in axis.ticks]
+        # The first axis has its lines on the right; elsewhere a line that shows beside a number looks like its sign.
         labels = plot.text(
-            [tick[0] for tick in ticks], [tick[1] for tick in ticks], [tick[2] for tick in ticks], x_offset=5,
-            text_baseline="middle", text_font={"value": FONT_NUMBERS}, text_font_size="11px", background_fill_alpha=0.8,
-            padding=1,
+            [tick[0] for tick in ticks], [tick[1] for tick in ticks], [tick[2] for tick in ticks],
+            x_offset=[4 if tick[0] else -6 for tick in ticks], text_baseline="middle", text_font_size="11px",
+            text_align=["left" if tick[0] else "right" for tick in ticks], text_font={"value": FONT_NUMBERS},
+            background_fill_alpha=0.9, padding=3,
         )  # fmt: skip
         paint(labels.glyph, text_color="mute", background_fill_color="panel")
         data = {f"axis{k}": pack_column(axis.places, 4) for k, axis in enumerate(axes)}
@@ -213,7 +215,8 @@ def _hidden_source(plot: Any, columns: dict[str, list[float]]) -> Any:
     )
 
 
-def _build_axis(name: str, values: pd.Series) -> _Axis:
+def _build_axis(name: str, values: pd.Series, *, is_result: bool) -> _Axis:
+    """Return places and marks: at the values where a parameter has few, at round numbers otherwise."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers: NDArray[np.float64] = values.to_numpy(dtype=np.float64, na_value=np.nan)
         low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
@@ -222,7 +225,7 @@ def _build_axis(name: str, values: pd.Series) -> _Axis:
         step = find_step(span, _TICKS)
         marks = (
             distinct
-            if len(distinct) <= _MOST_VALUES
+            if len(distinct) <= _MOST_VALUES and not is_result
             else np.arange(np.ceil(low / step), high / step + 1e-9) * step
         )
         places: NDArray[np.float64] = (numbers - low) / span if high > low else np.full(len(numbers), 0.5)
@@ -232,7 +235,7 @@ def _build_axis(name: str, values: pd.Series) -> _Axis:
             [((m - low) / span if high > low else 0.5, _write(float(m))) for m in marks.tolist()],
         )
     texts = values.astype(str)
-    order = sorted(texts.unique())
+    order = sort_categories(texts.unique())
     place_of = {text: (k / (len(order) - 1) if len(order) > 1 else 0.5) for k, text in enumerate(order)}
     shown = order if len(order) <= _MOST_CATEGORIES else []
     return _Axis(

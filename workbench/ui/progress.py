@@ -15,11 +15,11 @@ from workbench.errors import InputError
 from workbench.states import JobState
 from workbench.ui.cards import build_card
 from workbench.ui.formats import UNKNOWN, format_bytes, format_decimal, format_duration, format_time
+from workbench.ui.pace import Beat
 from workbench.ui.view import View
 
 __all__ = ["RunControl", "RunProgress", "RunSample"]
 
-_LEAST_GAP_SECS = 0.1  # at most 10 updates a second
 _FINISHED = frozenset(str(state) for state in JobState if state.is_finished)
 _BAR = {"COMPLETED": "ok", "PAUSED": "warn", "CANCELLED": "warn", "FAILED": "bad"}
 
@@ -118,12 +118,12 @@ class RunProgress(View):
     ) -> None:
         self._title = title
         self._control = control
-        self._clock = clock
+        # Not `Pace`: while a cell waits for its run the kernel's loop does nothing later.
+        self._beat = Beat(clock)
         self._lock = threading.RLock()
         self._sample: RunSample | None = None
         self._message = ""
         self._end = ""
-        self._shown_at: float | None = None
         self._handle: Any = None
         self._panel: _Panel | None = None
         self._published_state = ""
@@ -165,10 +165,8 @@ class RunProgress(View):
             if self._is_finished():
                 return
             self._sample = progress
-            now = self._clock()
-            is_due = self._shown_at is None or now - self._shown_at >= _LEAST_GAP_SECS
-            if is_due or progress.state != self._published_state:
-                self._publish(now)
+            if self._beat.rest_secs == 0 or progress.state != self._published_state:
+                self._publish()
 
     def finish(self, state: str, message: str = "") -> None:
         """
@@ -196,7 +194,7 @@ class RunProgress(View):
     def _say(self, message: str) -> None:
         with self._lock:
             self._message = message
-            self._publish(self._clock())
+            self._publish()
 
     def _is_finished(self) -> bool:
         return self._state in _FINISHED
@@ -205,8 +203,8 @@ class RunProgress(View):
     def _state(self) -> str:
         return self._end or str(JobState.PENDING if self._sample is None else self._sample.state)
 
-    def _publish(self, now: float) -> None:
-        self._shown_at = now
+    def _publish(self) -> None:
+        self._beat.note()
         self._published_state = self._state
         if self._panel is not None:
             self._panel.set_html(self.to_html())

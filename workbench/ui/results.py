@@ -72,7 +72,7 @@ class BacktestResults(Component):
             raise InputError("no job is named", expected="the id of a backtest", field="job_id")
         self._loop = KernelLoop()
         self.job_id = run.id if isinstance(run, Job) else run.run_id if isinstance(run, RunView) else job_id
-        client = run if isinstance(run, Client) else Client(run._transport) if isinstance(run, Job) else None
+        client = run if isinstance(run, Client) else run.client if isinstance(run, Job) else None
         self._source = None if client is None else RunSource(client, self.job_id)
         self._run = run if isinstance(run, RunView) else None
         self._on_compare = on_compare
@@ -111,6 +111,7 @@ class BacktestResults(Component):
 
         from workbench.ui.live_html import LiveHtml
 
+        self._panels, self._pages, self._charts = {}, {}, {}  # Those of an earlier page are gone with it
         self._head = LiveHtml(self._build_head(), on_action=self.act)
         self._box = VBox([self._head])
         self._box.add_class("wb-page")

@@ -88,11 +88,11 @@ class DrawdownsTable(View):
             self._build_row({str(k): v for k, v in row.items()})
             for row in self._drawdowns.to_dict(orient="records")
         )
-        heads = "".join(f"<th class='n'>{name}</th>" for name in ("depth", self._currency, "length"))
+        heads = "".join(f"<th class='n'>{name}</th>" for name in ("depth", self._currency, "days"))
         head = f"<tr><th>peak</th><th>lowest</th><th>recovered</th>{heads}</tr>"
         return build_card(
             title,
-            f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>",
+            f"<div class='wb-scroll'><table class='wb-dense'><thead>{head}</thead><tbody>{rows}</tbody></table></div>",
             right="of daily closes, UTC days",
         )
 
@@ -111,7 +111,7 @@ class DrawdownsTable(View):
             else f"<td class='n' style='text-align:left'>{_day(end)}</td>",
             f"<td class='n down'>{format_percent(row['depth'])}</td>",
             f"<td class='n'>{format_decimal(row['money'], 2) if row['money'] is not None else UNKNOWN}</td>",
-            f"<td class='n'>{days:,.0f} days</td>",
+            f"<td class='n'>{days:,.0f}</td>",
         ]
         return f"<tr tabindex='0' data-span='{start_ms:.0f},{end_ms:.0f}'>{''.join(cells)}</tr>"
 

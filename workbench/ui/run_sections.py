@@ -252,12 +252,15 @@ class RunSections:
     def breakdown(self) -> View:
         """Trades by instrument, side, hour, weekday and month."""
         trades = self.figures.trades
-        tables = {by: BreakdownTable(build_breakdown(trades, by=by), self._currency) for by in BREAKDOWNS}
+        frames = {by: build_breakdown(trades, by=by) for by in BREAKDOWNS}
         if trades["strategy_id"].nunique() < 2:
-            del tables["strategy_id"]
-        hour = tables.pop("hour")
-        left = [tables[by] for by in tables if by != "month"]
-        return Row(Stack(*left, tables["month"]), hour)
+            del frames["strategy_id"]
+        left, right = [by for by in frames if by not in ("hour", "month")], ["hour"]
+        # The long one where there is room for it
+        shorter = right if len(frames["hour"]) < sum(len(frames[by]) for by in left) else left
+        shorter.append("month")
+        columns = ([BreakdownTable(frames[by], self._currency) for by in names] for names in (left, right))
+        return Row(*(Stack(*tables) for tables in columns))
 
     @cached_property
     def benchmarks(self) -> list[str]:

@@ -56,10 +56,7 @@ class StressTable(View):
         rows = build_metric_rows(list(self._results.values()), self._definitions)
         span = len(self._results)
         label = build_label("breakeven_multiple", self._definitions)
-        value = (
-            self._breakeven["reason"]
-            or f"{build_value('breakeven_multiple', self._breakeven)}\N{MULTIPLICATION SIGN}"
-        )
+        value = self._breakeven["reason"] or build_value("breakeven_multiple", self._breakeven)
         kind = "why" if self._breakeven["reason"] else "n"
         total = "" if self._breakeven["reason"] else "total"
         rows += f"<tr class='{total}'><td>{label}</td><td class='{kind}' colspan='{span}'>{value}</td></tr>"
@@ -70,5 +67,7 @@ class StressTable(View):
             else ""
         )
         note = f"Multiplied: {', '.join(self._components)}{more}. The same fills are assumed."
-        table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return build_card(title, f"{table}<div class='wb-note'>{note}</div>")
+        table = (
+            f"<table class='wb-dense'><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+        return build_card(title, f"<div class='wb-scroll'>{table}</div><div class='wb-note'>{note}</div>")

@@ -25,6 +25,7 @@ TRIAL_METRICS: Mapping[str, str] = {
     "max_drawdown": "max drawdown",
     "trades": "trades",
 }
+_NAMES = ("Sharpe", "Sortino", "Calmar", "PnL")  # Capitals everywhere
 _PAGE = 1_000
 _PLACE = frozenset({"fold", "part"})
 
@@ -85,8 +86,11 @@ class SweepData:
 
     @property
     def word(self) -> str:
-        """What to call the objective."""
-        return self.objective.replace("_", " ")
+        """What to call the objective, inside a sentence."""
+        if self.objective not in DEFINITIONS:
+            return self.objective.replace("_", " ")
+        label = DEFINITIONS[self.objective].label
+        return label if label.startswith(_NAMES) else label[0].lower() + label[1:]
 
     @property
     def is_percent(self) -> bool:

@@ -171,7 +171,8 @@ def build_trials(data: SweepData, state: TableState | None, *, opened: str = "")
             for name, title, is_number in columns
         )
     part = rows.iloc[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
-    best = str(data.best.get("job_id") or "")
+    # Of a walk-forward it would be the luckiest of its tests, which nobody could have chosen.
+    best = "" if data.is_walk_forward else str(data.best.get("job_id") or "")
     body = "".join(
         _build_trial(
             int(index), {str(k): v for k, v in row.items()}, columns, best, opened, is_live=state is not None

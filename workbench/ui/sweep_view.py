@@ -17,6 +17,7 @@ from workbench.ui.paging import TableState
 from workbench.ui.parallel_coordinates import ParallelCoordinates
 from workbench.ui.results_head import build_error, build_loading
 from workbench.ui.sweep_data import SweepData, load_sweep
+from workbench.ui.sweep_study import build_study
 from workbench.ui.sweep_tables import build_folds, build_sweep_head, build_trials
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MOST_AXES = 10
 
 class SweepView(Component):
     """
-    A sweep: progress, trials, two parameters as a heat map, all as parallel coordinates, and the worth of the best.
+    A sweep: progress, history, what mattered, two parameters as a heat map, all as parallel coordinates, the trials.
 
     Beside the best Sharpe ratio stand how many trials there have been of the strategy on these data, the deflated
     Sharpe ratio and the probability of backtest overfitting; of a walk-forward the results out of sample. A click on a
@@ -84,6 +85,7 @@ class SweepView(Component):
         parts = [build_sweep_head(data, is_live=False)]
         if data.is_walk_forward:
             parts.append(build_folds(data))
+        parts.append(build_study(data, is_live=False))
         if len(data.parameters) > 1:
             x, y = self._find_axes(data)
             parts.append(self._build_heat(data, x, y).build_html())
@@ -99,7 +101,10 @@ class SweepView(Component):
         from workbench.ui.job_feed import JobFeed
         from workbench.ui.live_html import LiveHtml
 
-        self._pages = {name: LiveHtml("", on_action=self.act) for name in ("head", "folds", "axes", "trials")}
+        self._pages = {
+            name: LiveHtml("", on_action=self.act) for name in ("head", "folds", "study", "axes", "trials")
+        }
+        self._heat = self._parallel = self._results = None  # Those of an earlier page are gone with it
         self._pages["head"].html = build_loading(f"Loading the sweep {self.job_id}\N{HORIZONTAL ELLIPSIS}")
         self._box = VBox([self._pages["head"]])
         self._box.add_class("wb-page")
@@ -218,6 +223,8 @@ class SweepView(Component):
         if data.is_walk_forward:
             self._pages["folds"].html = build_folds(data)
             children.append(self._pages["folds"])
+        elif data.parameters:
+            children.append(self._pages["study"])
         if len(data.parameters) > 1:
             children += self._show_heat(data)
         if data.parameters:
@@ -247,6 +254,7 @@ class SweepView(Component):
     def _show_trials(self) -> None:
         if self._data is not None and self._pages:
             self._pages["trials"].html = build_trials(self._data, self._state, opened=self._opened)
+            self._pages["study"].html = build_study(self._data, opened=self._opened, is_live=True)
 
     def _find_axes(self, data: SweepData) -> tuple[str, str]:
         names = list(data.parameters)

@@ -37,10 +37,22 @@ _SIGNED = frozenset(
     | {"gross_pnl", "pnl_before_fees"}
 )  # fmt: skip
 
+# Measured when it is shown: it changes with every trial, so no run keeps it with its definitions.
+_LATER: Definitions = {
+    "deflated_sharpe": {
+        "label": "Deflated Sharpe",
+        "text": "A probability: that the true Sharpe ratio is above what the best of as many worthless trials would "
+        "show. Below 0.95 it may well be luck. All backtests of this strategy on these data count.",
+        "source": "Bailey and López de Prado 2014, The Deflated Sharpe Ratio",
+    }
+}
+_MULTIPLES = frozenset({"capacity_multiple", "breakeven_multiple"})
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
 
 def build_label(name: str, definitions: Definitions) -> str:
     """Return a metric's name as HTML, with its definition on hover and on focus."""
-    definition = definitions.get(name, {})
+    definition = definitions.get(name) or _LATER.get(name, {})
     text = escape(definition.get("label") or name.replace("_", " ").capitalize())
     hint = definition.get("text", "")
     if definition.get("source"):
@@ -53,7 +65,7 @@ def build_value(name: str, metric: Metric) -> str:
     if metric["value"] is None:
         reason = escape(metric["reason"] or "not known", quote=True)
         return f"<abbr class='mute' title='{reason}'>{UNKNOWN}</abbr>"
-    text = escape(format_metric(metric))
+    text = escape(format_metric(metric)) + (_TIMES if name in _MULTIPLES else "")
     if name not in _SIGNED:
         return text
     number = Decimal(str(metric["value"]))
@@ -137,12 +149,7 @@ class HeadlineStrip(View):
         if metric is None:
             return ""
         trials = f"after {self._trials:,} trial{'s' if self._trials != 1 else ''}"
-        hint = (
-            "A probability: that the true Sharpe ratio is above what the best of as many worthless trials would show. "
-            f"Below {self._ENOUGH} it may well be luck. All backtests of this strategy on these data count. "
-            "Source: Bailey and López de Prado 2014, The Deflated Sharpe Ratio."
-        )
-        label = f"<abbr tabindex='0' title='{escape(hint, quote=True)}'>Deflated Sharpe</abbr>"
+        label = build_label("deflated_sharpe", {})
         if metric["value"] is None:
             why = f"<small>{escape(metric['reason'] or '')}</small>"
             return f"<div class='wb-kpi'><span>{label}</span><b class='mute'>{UNKNOWN}</b>{why}</div>"

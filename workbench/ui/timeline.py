@@ -158,8 +158,7 @@ def _build_handles(coverage: Mapping[str, Any], start: Any, end: Any, prefix: st
         text = format_time(_read(value) or coverage[key])
         handles.append(
             f"<input type='range' id='{prefix}-slide-{key}' min='0' max='{count}' step='1' value='{at}' "
-            # Otherwise JupyterLab takes the arrow keys for its own: this stands on what has the focus, or not at all
-            f"data-lm-suppress-shortcuts='true' data-action='slide' data-key='{key}' data-live "
+            f"data-action='slide' data-key='{key}' data-live "
             f"aria-label='{label} of the range' aria-valuetext='{text} UTC'>"
         )
     return "".join(handles)
