@@ -34,6 +34,10 @@ BENCHMARKS = (
     "runner_updates",
     "chart_zoom",
     "chart_updates",
+    "gate_orders",
+    "journal",
+    "engine_bridge",
+    "engine_emergency",
 )
 PACKAGES = ("nautilus-workbench", "nautilus_trader", "numpy", "pandas", "pyarrow")
 

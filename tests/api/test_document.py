@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.api.engine_hosts import hosting
 from tests.api.serving import Serving, build_settings, listening
 from tests.api.test_backtests import build_config
 from tests.jobs.walks import wait_for
@@ -46,12 +49,22 @@ def address(shared: Serving) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def names(shared: Serving, catalog: Path) -> dict[str, str]:
+def engines(shared: Serving) -> Iterator[None]:
+    """Run two engines: what is sent to them must not start processes."""
+    with tempfile.TemporaryDirectory(prefix="wb") as runtime, contextlib.ExitStack() as stack:
+        for name in ("default", "subject"):
+            stack.enter_context(hosting(shared.settings.engines, Path(runtime), name))
+        yield
+
+
+@pytest.fixture(scope="module")
+def names(shared: Serving, catalog: Path, engines: None) -> dict[str, str]:
     """Return values of path parameters that name something."""
     job = shared.post("/backtests", json={"config": build_config(catalog)}).json()
     wait_for(shared.service, job["id"])
     shared.add_user("subject", Role.VIEWER)
-    return {"job_id": job["id"], "name": "subject", "table": "equity"}
+    found = {"job_id": job["id"], "name": "subject", "table": "equity"}
+    return {**found, "client_order_id": "O-1", "position_id": "P-1", "preset": "sandbox-replay"}
 
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda m: m.value)

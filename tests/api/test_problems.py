@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from typing import Any
 
 import httpx
@@ -12,13 +13,14 @@ from tests.api.serving import Serving
 from workbench import errors
 from workbench.api.problems import Problem, build_problem, build_response
 from workbench.client.problems import build_problem_error
-from workbench.errors import WorkbenchError
+from workbench.errors import ConfirmationRequiredError, WorkbenchError
 
 KINDS = [k for name in errors.__all__ if isinstance(k := getattr(errors, name), type)]
 STATUSES = {
     "AuthenticationError": 401,
     "CatalogError": 500,
     "ConfigError": 422,
+    "ConfirmationRequiredError": 409,
     "ConflictError": 409,
     "DataError": 422,
     "ExistsError": 409,
@@ -58,6 +60,21 @@ def test_error_of_the_tree_reaches_the_client_as_itself(kind: type[WorkbenchErro
     assert type(rebuilt) is kind
     assert (str(rebuilt), rebuilt.field) == (str(error), error.field)
     assert [(str(e), e.field) for e in rebuilt.errors] == [(str(e), e.field) for e in parts]
+
+
+def test_risks_and_token_reach_the_client() -> None:
+    error = ConfirmationRequiredError("look", risks={"lines": ["a"], "orders": []}, confirm_token="t")
+
+    response = build_response(error)
+    rebuilt = build_problem_error(response.status_code, bytes(response.body))
+
+    assert isinstance(rebuilt, ConfirmationRequiredError)
+    assert (rebuilt.risks, rebuilt.confirm_token) == (error.risks, "t")
+    again = pickle.loads(pickle.dumps(rebuilt))
+    assert (again.risks, again.confirm_token, str(again)) == (error.risks, "t", "look")
+    odd = build_problem_error(409, b'{"code": "confirmation_required", "detail": "d", "risks": 7}')
+    assert isinstance(odd, ConfirmationRequiredError)
+    assert (odd.risks, odd.confirm_token) == ({}, "")
 
 
 def test_error_nobody_foresaw_is_logged_by_a_reference_and_not_told(caplog: pytest.LogCaptureFixture) -> None:

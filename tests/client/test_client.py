@@ -27,6 +27,7 @@ from workbench.errors import (
 from workbench.jobs.worker import Limits
 from workbench.records import EquityTrace
 from workbench.roles import Role
+from workbench.sizing import Sizing, SizingMethod
 from workbench.states import JobState
 
 OWN = """
@@ -47,6 +48,7 @@ def test_backtest_comes_back_as_it_lies_in_its_directory(client: Client, stocked
     job = client.submit_backtest(
         build_config(stocked, pause_secs=0.0), name="first", limits=Limits(stall_secs=60)
     )
+    assert job.client is client
     assert job.wait(120) is job
     assert job.state == JobState.COMPLETED, job.record.failure
     job.raise_for_failure()
@@ -72,6 +74,21 @@ def test_config_in_other_forms_is_the_same(client: Client, stocked: Settings, fo
 
     assert preview == client.preview(build_config(stocked, pause_secs=0.0))
     assert preview["rows"] == 480
+
+
+def test_size_is_computed_for_a_sizing_in_any_form(client: Client, stocked: Settings) -> None:
+    config = build_config(stocked)
+    sizing = Sizing(method=SizingMethod.PERCENT_OF_EQUITY, amount=Decimal("2.5"))
+    before = client.list_jobs().total
+
+    answer = client.size_backtest(config, sizing)
+
+    assert answer["quantity"] == str(25_000 // Decimal(answer["price"]))
+    assert client.size_backtest(config.json(), {"method": "PERCENT_OF_EQUITY", "amount": "2.5"}) == answer
+    assert client.list_jobs().total == before
+    with pytest.raises(InputError) as caught:
+        client.size_backtest(config, {"method": "PERCENT_OF_EQUITY", "amount": "half"})
+    assert caught.value.field == "sizing.amount"
 
 
 def test_wrong_config_comes_back_as_the_error_with_its_field(client: Client, stocked: Settings) -> None:
@@ -277,4 +294,4 @@ def test_sealed_holdout_refuses_a_run_until_it_says_so(client: Client, stocked: 
             (sealed.dataset, sealed.start, 1)
         ]
     finally:
-        client._transport.fetch("DELETE", "holdouts", params={"dataset": sealed.dataset})
+        client.transport.fetch("DELETE", "holdouts", params={"dataset": sealed.dataset})

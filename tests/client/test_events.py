@@ -53,7 +53,7 @@ def test_quiet_stream_ends_after_its_time(client: Client) -> None:
 def test_changes_of_state_are_told_in_order_and_again_from_any_number(
     client: Client, stocked: Settings
 ) -> None:
-    with EventStream(client._transport) as stream:
+    with EventStream(client.transport) as stream:
         assert stream.take(10)["type"] == "hello"  # type: ignore[index]
         job = client.submit_backtest(build_config(stocked, pause_secs=0.0))
         told = take_jobs(stream, job.id, JobState.COMPLETED)
@@ -62,7 +62,7 @@ def test_changes_of_state_are_told_in_order_and_again_from_any_number(
     seqs = [m["seq"] for m in told]
     assert seqs == sorted(set(seqs))
 
-    with EventStream(client._transport, after=mine[0]["seq"]) as stream:
+    with EventStream(client.transport, after=mine[0]["seq"]) as stream:
         again = take_jobs(stream, job.id, JobState.COMPLETED)
     assert [m["seq"] for m in again] == [s for s in seqs if s > mine[0]["seq"]]
 
@@ -76,7 +76,7 @@ def test_wrong_token_is_refused_and_not_tried_for_ever(client: Client) -> None:
 
 def test_lost_server_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_LOST_SECS", 0.5)
-    with connect(settings=settings) as client, EventStream(client._transport) as stream:
+    with connect(settings=settings) as client, EventStream(client.transport) as stream:
         assert stream.take(10) is not None
         stop_server(settings)
         with pytest.raises(ServerError, match="is lost"):
@@ -90,7 +90,7 @@ def test_server_killed_and_started_again_loses_nothing(tmp_path: Path, settings:
 
     settings.catalog.parent.mkdir()
     build_catalog(settings.catalog)
-    with connect(settings=settings) as client, EventStream(client._transport) as stream:
+    with connect(settings=settings) as client, EventStream(client.transport) as stream:
         assert stream.take(10) is not None
         done = client.submit_backtest(build_config(settings, pause_secs=0.0)).wait(120)
         cut = client.submit_backtest(build_config(settings, pause_secs=0.5))

@@ -8,15 +8,31 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 
 import workbench
-from workbench.api import backtests, catalog, channel, events, holdouts, jobs, strategies, sweeps, users
+from workbench.api import (
+    backtests,
+    catalog,
+    channel,
+    engine_config,
+    engine_events,
+    engine_presets,
+    engine_tables,
+    engines,
+    events,
+    holdouts,
+    jobs,
+    strategies,
+    sweeps,
+    users,
+)
 from workbench.api.answers import answer, build_openapi, encode
 from workbench.api.auth import Authentication, require
 from workbench.api.backtests import PREFIX
 from workbench.api.context import Context, ContextOf
 from workbench.api.edge import Edge
+from workbench.api.engine_desk import EngineDesk, check_name
 from workbench.api.problems import install_handlers
 from workbench.config import Settings
 from workbench.jobs.links import Links
@@ -83,11 +99,12 @@ def build_app(
         catalog=settings.catalog,
         is_multi_user=is_multi_user,
         links=links,
+        engines=EngineDesk(settings),
     )
     app = FastAPI(
         title="nautilus-workbench",
         version=workbench.__version__,
-        description="Backtests and other jobs of a workspace: submitted, steered, followed and read.",
+        description="Backtests, other jobs and live engines of a workspace: submitted, steered, followed and read.",
         openapi_url=None,
         redirect_slashes=False,
     )
@@ -95,6 +112,14 @@ def build_app(
     parts = (backtests, catalog, channel, events, holdouts, jobs, strategies, sweeps, users)
     for router in (_router, *(part.router for part in parts)):
         app.include_router(router, prefix=PREFIX)
+    for router in (engines.collection, engine_presets.router):
+        app.include_router(router, prefix=PREFIX)
+    # The default engine has a short address beside the one with its name.
+    for part in (engines, engine_config, engine_tables, engine_events):
+        app.include_router(part.router, prefix=f"{PREFIX}/engine")
+        app.include_router(
+            part.router, prefix=f"{PREFIX}/engines/{{name}}", dependencies=[Depends(check_name)]
+        )
     app.include_router(_documents)
     context.document = build_openapi(app)
     install_handlers(app)

@@ -14,6 +14,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from workbench.api.cache import AnswerCache
+from workbench.api.engine_desk import EngineDesk
 from workbench.jobs.links import Links
 from workbench.jobs.service import JobService
 from workbench.store.store import Store
@@ -67,6 +68,8 @@ class Context:
         The workspace, where the directories of the jobs are, and the default catalog.
     is_multi_user : bool
         Whether others than the server's own OS user can reach it.
+    engines : EngineDesk
+        What the routes of the live engines share.
     links : Links, optional
         The lines to the guards of a cluster.
 
@@ -90,6 +93,7 @@ class Context:
         runs: Path,
         catalog: Path,
         is_multi_user: bool,
+        engines: EngineDesk,
         links: Links | None = None,
     ) -> None:
         self.service = service
@@ -98,6 +102,7 @@ class Context:
         self.runs = runs
         self.catalog = catalog
         self.is_multi_user = is_multi_user
+        self.engines = engines
         self.links = links
         self.activity = Activity()
         self.answers = AnswerCache(_ANSWERS)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, WebSocket
-from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from workbench.api.auth import find_user, require
 from workbench.api.context import Context, ContextOf
+from workbench.api.listeners import TRY_AGAIN_LATER, UNAUTHENTICATED, close, send_text, wait_for_end
 from workbench.errors import AuthenticationError, WorkbenchError
 from workbench.jobs.feed import Subscription
 from workbench.records import UserRecord
@@ -23,9 +23,6 @@ router = APIRouter()
 
 _SEND_SECS = 30.0
 _CHECK_SECS = 30.0
-_POLICY_VIOLATION = 1008
-_TRY_AGAIN_LATER = 1013
-_UNAUTHENTICATED = 4401
 _MAX_SEQ = 2**63 - 1
 
 _Viewer = Annotated[UserRecord, require(Permission.VIEW)]
@@ -58,10 +55,10 @@ async def _serve(websocket: WebSocket, context: Context, after: int | None) -> N
     try:
         subscription = await context.read(context.service.feed.subscribe, bell.ring, after=after)
     except WorkbenchError as e:
-        await _close(websocket, _TRY_AGAIN_LATER, e.message)
+        await close(websocket, TRY_AGAIN_LATER, e.message)
         return
     tasks = [
-        asyncio.create_task(_wait_for_end(websocket)),
+        asyncio.create_task(wait_for_end(websocket)),
         asyncio.create_task(_send_all(websocket, context, subscription, bell)),
     ]
     try:
@@ -85,40 +82,15 @@ async def _send_all(websocket: WebSocket, context: Context, subscription: Subscr
                 await context.read(find_user, websocket.headers, context.store)
                 checked = clock()
         except AuthenticationError as e:
-            await _close(websocket, _UNAUTHENTICATED, e.message)
+            await close(websocket, UNAUTHENTICATED, e.message)
             return
         except WorkbenchError as e:  # The store is away
-            await _close(websocket, _TRY_AGAIN_LATER, e.message)
+            await close(websocket, TRY_AGAIN_LATER, e.message)
             return
         for message in messages:
-            if not await _send(websocket, message):
+            if not await send_text(websocket, msgspec.json.encode(message).decode(), _SEND_SECS):
                 return
         await bell.wait(_CHECK_SECS)
-
-
-async def _send(websocket: WebSocket, message: dict[str, Any]) -> bool:
-    """Send a message; return whether the client took it."""
-    try:
-        async with asyncio.timeout(_SEND_SECS):
-            await websocket.send_text(msgspec.json.encode(message).decode())
-    except TimeoutError:
-        return False
-    except (WebSocketDisconnect, RuntimeError):  # Gone, or the connection is being closed
-        return False
-    return True
-
-
-async def _wait_for_end(websocket: WebSocket) -> None:
-    """Return when the client goes; one that talks is shown the door."""
-    message = await websocket.receive()
-    if message["type"] != "websocket.disconnect":
-        await _close(websocket, _POLICY_VIOLATION, "a listener has nothing to say here")
-
-
-async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    if websocket.application_state == WebSocketState.CONNECTED:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await websocket.close(code, reason)
 
 
 class _Bell:

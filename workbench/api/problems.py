@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketState
 from workbench.errors import (
     AuthenticationError,
     CatalogError,
+    ConfirmationRequiredError,
     ConflictError,
     ExistsError,
     ForbiddenError,
@@ -116,6 +117,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Every wrong field of the request.
     reference : str
         By this the server's log names an error that nobody foresaw.
+    risks : dict
+        What must be confirmed, see `workbench.engine_records.Risks`.
+    confirm_token : str
+        What the second call carries, that confirms it.
 
     """
 
@@ -129,6 +134,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     field: str = ""
     errors: list[FieldProblem] = []
     reference: str = ""
+    risks: dict[str, Any] = {}
+    confirm_token: str = ""
 
 
 def find_status(error: WorkbenchError) -> HTTPStatus:
@@ -151,7 +158,10 @@ def build_problem(error: Exception) -> Problem:
             FieldProblem(field=e.field, message=e.message, expected=e.expected, advice=e.advice)
             for e in error.errors
         ]
-        return msgspec.structs.replace(problem, errors=fields)
+        problem = msgspec.structs.replace(problem, errors=fields)
+        if isinstance(error, ConfirmationRequiredError):
+            return msgspec.structs.replace(problem, risks=error.risks, confirm_token=error.confirm_token)
+        return problem
     if isinstance(error, RequestValidationError | WebSocketRequestValidationError):
         return _describe_fields(error.errors())
     if isinstance(error, HTTPException):

@@ -6,11 +6,12 @@ import importlib
 import json
 import os
 import sys
+from typing import Any
 
 import click
 
 from workbench import __version__
-from workbench.errors import WorkbenchError
+from workbench.errors import ConfirmationRequiredError, WorkbenchError
 
 __all__ = ["cli", "main"]
 
@@ -20,6 +21,7 @@ _COMMANDS = {
     "batch": ("workbench.cli.batch:batch", "Run a notebook over a grid of parameters."),
     "data": ("workbench.cli.data:data", "Import market data and look at the catalog."),
     "demo": ("workbench.cli.demo:demo", "Do the main job on real sample data."),
+    "engine": ("workbench.cli.engine:engine", "Start, watch and stop live engines."),
     "jobs": ("workbench.cli.jobs:jobs", "Look at the server's jobs and steer them."),
     "lab": ("workbench.cli.lab:lab", "Open JupyterLab on the quickstart notebook."),
     "live": ("workbench.cli.live:live", "Serve the dashboards as an app (Voila)."),
@@ -78,12 +80,17 @@ def main() -> None:
 
 def _say_error(error: WorkbenchError) -> None:
     if "--json" in sys.argv:
-        others = {"errors": [_describe(e) for e in error.errors]} if error.errors else {}
+        others: dict[str, Any] = {"errors": [_describe(e) for e in error.errors]} if error.errors else {}
+        if isinstance(error, ConfirmationRequiredError):
+            others["risks"] = error.risks
         _say(json.dumps({"error": {**_describe(error), **others}}))
         return
     _say(f"error: {error}")
     for other in error.errors[1:]:
         _say(f"error: {other}")
+    if isinstance(error, ConfirmationRequiredError):
+        for line in error.risks.get("lines", []):
+            _say(f"  - {line}")
 
 
 def _describe(error: WorkbenchError) -> dict[str, str | None]:

@@ -21,8 +21,10 @@ def echo_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def echo_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table; `columns` are (title, "left" or "right")."""
+def echo_table(
+    columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, err: bool = False
+) -> None:
+    """Write a table, to the standard error with `err`; `columns` are (title, "left" or "right")."""
     has_header = any(title for title, _ in columns)
     table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False, show_header=has_header)
     for title, side in columns:
@@ -31,7 +33,7 @@ def echo_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]
         )
     for row in rows:
         table.add_row(*row)
-    _console().print(table)
+    _console(is_error=err).print(table)
 
 
 def echo_metrics(metrics: Mapping[str, Any]) -> None:
@@ -76,6 +78,7 @@ def live_progress(*, is_quiet: bool) -> Iterator[Progress | None]:
         yield progress
 
 
-def _console() -> Console:
+def _console(*, is_error: bool = False) -> Console:
+    file = sys.stderr if is_error else sys.stdout
     # A pipe has no width: fold nothing there.
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+    return Console(file=file, width=None if file.isatty() else 160, highlight=False, markup=False)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
 
-from workbench.client.catalog import CatalogMethods
+from workbench.client.catalog import CatalogReader
+from workbench.client.engine import Engine, Engines
 from workbench.client.events import EventStream
 from workbench.client.job import Job
-from workbench.client.submission import Jsonable, anchor_paths, build_config, find_search_path, load_sources
+from workbench.client.submission import Jsonable, build_config, build_submission
 from workbench.client.transport import Transport
 from workbench.config import Settings, load_settings
 from workbench.records import HoldoutRecord, JobRecord, TokenRecord, UserRecord
@@ -33,7 +33,7 @@ class JobPage(msgspec.Struct, frozen=True):
     total: int
 
 
-class Client(CatalogMethods):
+class Client:
     """
     The server, for one user; may be used from any thread. `workbench.connect` makes one.
 
@@ -47,21 +47,26 @@ class Client(CatalogMethods):
         Whether the server reads the same files as this process: relative paths and the places of the user's own
         modules are then sent as this process knows them.
 
+    Attributes
+    ----------
+    transport, is_local
+        As given.
+
     """
 
     def __init__(
         self, transport: Transport, *, settings: Settings | None = None, is_local: bool = False
     ) -> None:
-        self._transport = transport
-        self._settings = settings or load_settings()
+        self.transport = transport
         self.is_local = is_local
+        self._catalog = CatalogReader(transport, is_local=is_local)
+        captured = (settings or load_settings()).runs / "_strategies"
+        self._build_submission = partial(build_submission, captured=captured, is_local=is_local)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -70,11 +75,11 @@ class Client(CatalogMethods):
     @property
     def url(self) -> str:
         """Return where the server is."""
-        return self._transport.endpoint.url
+        return self.transport.endpoint.url
 
     def close(self) -> None:
         """Close the connections. The server and its jobs go on."""
-        self._transport.close()
+        self.transport.close()
 
     def health(self) -> dict[str, Any]:
         """Return the server's version, process and workspace."""
@@ -83,6 +88,37 @@ class Client(CatalogMethods):
     def whoami(self) -> dict[str, Any]:
         """Return who the token belongs to: ``name``, ``role``, ``permissions``, ``mode``, ``note``."""
         return self._ask("GET", "whoami")
+
+    def engine(self, name: str = "default") -> Engine:
+        """Return a live engine, which is asked nothing yet."""
+        return Engine(self.transport, name)
+
+    @property
+    def engines(self) -> Engines:
+        """Return all live engines together."""
+        return Engines(self.transport)
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """Return the datasets of the workspace's catalogs: see `CatalogReader.datasets`."""
+        return self._catalog.datasets()
+
+    def coverage(self, dataset: str | Mapping[str, Any], *, bins: int = 240) -> dict[str, Any]:
+        """Return how the rows of a dataset lie in time: see `CatalogReader.coverage`."""
+        return self._catalog.coverage(dataset, bins=bins)
+
+    def strategies(self) -> list[dict[str, Any]]:
+        """Return the strategies that there are: see `CatalogReader.strategies`."""
+        return self._catalog.strategies()
+
+    def describe_strategy(
+        self, strategy: type | str, *, config_class: type | str | None = None
+    ) -> dict[str, Any]:
+        """Return what a form for a strategy is built from: see `CatalogReader.describe_strategy`."""
+        return self._catalog.describe_strategy(strategy, config_class=config_class)
+
+    def strategy_schema(self, path: str, *, config_path: str = "") -> dict[str, Any]:
+        """Return the JSON schema of a strategy's configuration: see `CatalogReader.strategy_schema`."""
+        return self._catalog.strategy_schema(path, config_path=config_path)
 
     def submit_backtest(
         self,
@@ -119,10 +155,10 @@ class Client(CatalogMethods):
             If the configuration cannot run: nothing was queued.
 
         """
-        body = self._build_submission(config, name, overrides, sources, limits)
+        body = self._build_submission(config, name=name, overrides=overrides, sources=sources, limits=limits)
         body["use_holdout"] = use_holdout
-        content = self._transport.fetch("POST", "backtests", body=body, timeout_secs=_CHECK_SECS)
-        return Job(self._transport, msgspec.json.decode(content, type=JobRecord))
+        content = self.transport.fetch("POST", "backtests", body=body, timeout_secs=_CHECK_SECS)
+        return Job(self, msgspec.json.decode(content, type=JobRecord))
 
     def preview(
         self,
@@ -140,8 +176,31 @@ class Client(CatalogMethods):
             If the configuration cannot run.
 
         """
-        body = self._build_submission(config, "", overrides, sources, None)
+        body = self._build_submission(config, overrides=overrides, sources=sources)
         return self._ask("POST", "backtests/preview", body=body, timeout_secs=_CHECK_SECS)
+
+    def size_backtest(
+        self,
+        config: Jsonable | Mapping[str, Any] | str | bytes,
+        sizing: Jsonable | Mapping[str, Any] | str | bytes,
+        *,
+        instrument_id: str | None = None,
+    ) -> dict[str, Any]:
+        """
+        Return the quantity that a sizing gives at the start of a backtest, and how it comes about.
+
+        `sizing` has the fields of `workbench.sizing.config.Sizing`; `instrument_id` is by default the first that the
+        run reads. ``quantity`` is decimal text, or ``None`` with the ``reason``: see `workbench.api.backtests`.
+
+        Raises
+        ------
+        InputError
+            If the sizing or the configuration is wrong.
+
+        """
+        plain = self._build_submission(config)["config"]
+        body = {"config": plain, "sizing": build_config(sizing), "instrument_id": instrument_id}
+        return self._ask("POST", "backtests/sizing", body=body, timeout_secs=_CHECK_SECS)
 
     def submit_sweep(
         self,
@@ -178,13 +237,13 @@ class Client(CatalogMethods):
 
         """
         body = {
-            "backtest": self._build_submission(config, "", overrides, sources, limits),
+            "backtest": self._build_submission(config, overrides=overrides, sources=sources, limits=limits),
             "search": dict(search),
             "name": name,
             **({} if parallel is None else {"parallel": parallel}),
         }
-        content = self._transport.fetch("POST", "sweeps", body=body, timeout_secs=_CHECK_SECS)
-        return Job(self._transport, msgspec.json.decode(content, type=JobRecord))
+        content = self.transport.fetch("POST", "sweeps", body=body, timeout_secs=_CHECK_SECS)
+        return Job(self, msgspec.json.decode(content, type=JobRecord))
 
     def sweep(self, job_id: str) -> dict[str, Any]:
         """Return a sweep: ``trials``, ``best``, ``trials_of_lineage``, ``statistics``, ``out_of_sample``."""
@@ -229,7 +288,7 @@ class Client(CatalogMethods):
             If there is no such column.
 
         """
-        content = self._transport.fetch(
+        content = self.transport.fetch(
             "GET",
             "jobs",
             params={
@@ -250,7 +309,7 @@ class Client(CatalogMethods):
 
     def jobs(self, **query: Any) -> list[Job]:
         """Return jobs, the newest first; see `list_jobs` for what may be asked."""
-        return [Job(self._transport, record) for record in self.list_jobs(**query).items]
+        return [Job(self, record) for record in self.list_jobs(**query).items]
 
     def job(self, job_id: str) -> Job:
         """
@@ -262,8 +321,8 @@ class Client(CatalogMethods):
             If there is no such job.
 
         """
-        content = self._transport.fetch("GET", f"jobs/{quote(job_id, safe='')}")
-        return Job(self._transport, msgspec.json.decode(content, type=JobRecord))
+        content = self.transport.fetch("GET", f"jobs/{quote(job_id, safe='')}")
+        return Job(self, msgspec.json.decode(content, type=JobRecord))
 
     def resources(self) -> dict[str, Any]:
         """Return what the server has for jobs, and what is taken."""
@@ -308,7 +367,7 @@ class Client(CatalogMethods):
 
     def listen(self, *, after: int | None = None) -> EventStream:
         """Return what `events` yields as a stream, for who has other things to do meanwhile."""
-        return EventStream(self._transport, after=after)
+        return EventStream(self.transport, after=after)
 
     def holdouts(self) -> list[HoldoutRecord]:
         """Return the sealed ranges, each with how often it was used."""
@@ -332,7 +391,7 @@ class Client(CatalogMethods):
 
         """
         body = {"dataset": dataset, "start": start, "end": end}
-        return msgspec.json.decode(self._transport.fetch("POST", "holdouts", body=body), type=HoldoutRecord)
+        return msgspec.json.decode(self.transport.fetch("POST", "holdouts", body=body), type=HoldoutRecord)
 
     def users(self) -> list[UserRecord]:
         """Return the users."""
@@ -363,35 +422,11 @@ class Client(CatalogMethods):
 
     def revoke_token(self, name: str, token_id: str) -> None:
         """Make a token of a user worthless."""
-        self._transport.fetch("DELETE", f"users/{quote(name, safe='')}/tokens/{quote(token_id, safe='')}")
+        self.transport.fetch("DELETE", f"users/{quote(name, safe='')}/tokens/{quote(token_id, safe='')}")
 
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._transport.fetch_json(method, path, **options)
+        answer: dict[str, Any] = self.transport.fetch_json(method, path, **options)
         return answer
 
     def _keep_user(self, method: str, path: str, body: dict[str, Any]) -> UserRecord:
-        return msgspec.json.decode(self._transport.fetch(method, path, body=body), type=UserRecord)
-
-    def _find_search_path(self) -> list[str]:
-        return find_search_path() if self.is_local else []
-
-    def _build_submission(
-        self,
-        config: Jsonable | Mapping[str, Any] | str | bytes,
-        name: str,
-        overrides: Mapping[str, Any] | None,
-        sources: Mapping[str, str] | None,
-        limits: Any,
-    ) -> dict[str, Any]:
-        plain = build_config(config)
-        given = dict(sources or {})
-        if self.is_local:
-            anchor_paths(plain, Path.cwd())
-        return {
-            "config": plain,
-            "name": name,
-            "overrides": dict(overrides or {}),
-            "sources": {**load_sources(plain, self._settings.runs / "_strategies", given), **given},
-            "search_path": self._find_search_path(),
-            "limits": msgspec.to_builtins(limits) if limits is not None else {},
-        }
+        return msgspec.json.decode(self.transport.fetch(method, path, body=body), type=UserRecord)

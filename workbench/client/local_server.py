@@ -195,6 +195,7 @@ class LocalServer:
             "WORKBENCH_HOME": str(settings.workspace),
             "WORKBENCH_CATALOG": str(settings.catalog),
             "WORKBENCH_RUNS": str(settings.runs),
+            "WORKBENCH_ENGINES": str(settings.engines),
             "WORKBENCH_DATABASE": settings.database,
         }
         self._log_start = self._log.stat().st_size if self._log.exists() else 0

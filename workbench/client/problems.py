@@ -6,7 +6,13 @@ from typing import Any
 
 import msgspec
 
-from workbench.errors import InputError, ServerError, WorkbenchError, find_error
+from workbench.errors import (
+    ConfirmationRequiredError,
+    InputError,
+    ServerError,
+    WorkbenchError,
+    find_error,
+)
 
 __all__ = ["build_problem_error"]
 
@@ -34,6 +40,10 @@ def build_problem_error(status: int, content: bytes) -> WorkbenchError:
         (kind if issubclass(kind, InputError) else InputError)(str(one["message"]), **_read_parts(one))
         for one in _find_fields(problem.get("errors"))
     )
+    if isinstance(error, ConfirmationRequiredError):
+        risks = problem.get("risks")
+        error.risks = risks if isinstance(risks, dict) else {}
+        error.confirm_token = str(problem.get("confirm_token") or "")
     return error
 
 

@@ -1,0 +1,228 @@
+"""The WebSocket of an engine's events: from its host while that lives, else from its journal, each number once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, WebSocket
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from workbench.api.auth import find_user, require
+from workbench.api.context import Context, ContextOf
+from workbench.api.engine_desk import NameOf
+from workbench.api.engine_line import find_host, listen_to_host
+from workbench.api.listeners import (
+    POLICY_VIOLATION,
+    TRY_AGAIN_LATER,
+    UNAUTHENTICATED,
+    close,
+    send_text,
+    wait_for_end,
+)
+from workbench.engine_records import Gap, HostRecord
+from workbench.errors import AuthenticationError, NotFoundError, WorkbenchError
+from workbench.live.engine_directory import EngineDirectory
+from workbench.live.journal_reader import JournalReader, Page
+from workbench.records import UserRecord
+from workbench.roles import Permission
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+_SEND_SECS = 30.0
+_CHECK_SECS = 30.0
+# How soon a host that has come is found, and what a dying one still wrote.
+_LOOK_SECS = 0.1
+_PAGE = 1_000
+_MAX_SEQ = 2**63 - 1
+
+_Viewer = Annotated[UserRecord, require(Permission.VIEW)]
+
+
+class _Frame(msgspec.Struct):
+    """What is looked at in a frame of a host: the rest is passed on as it is."""
+
+    seq: int | None = None
+    gap: Gap | None = None
+    dropped: Any = None
+
+
+class _GoneError(Exception):
+    """The client takes nothing any more."""
+
+
+@router.websocket("/events")
+async def stream_events(
+    websocket: WebSocket,
+    context: ContextOf,
+    user: _Viewer,
+    name: NameOf,
+    after: Annotated[int | None, Query(ge=0, le=_MAX_SEQ)] = None,
+) -> None:
+    """
+    Send the events of an engine, one JSON object a frame.
+
+    With `after`, everything that came after that number; without, what happens from now on. Frames without a ``seq``
+    are ``hello`` (the first), ``host`` (it was found, or lost) and ``gap`` (what was asked for is no longer kept).
+    """
+    await websocket.accept()
+    context.activity.listeners += 1
+    try:
+        directory = await context.engines.work(context.engines.find, name)
+        await _serve(websocket, _Stream(websocket, context, directory, after))
+    except WorkbenchError as e:
+        await close(websocket, _find_code(e), e.message[:100])
+    finally:
+        context.activity.listeners -= 1
+        context.activity.touch()
+
+
+async def _serve(websocket: WebSocket, stream: _Stream) -> None:
+    parts = (wait_for_end(websocket), stream.run(), stream.watch_token())
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        stream.close()
+    for task in ended:
+        with contextlib.suppress(_GoneError):
+            task.result()
+
+
+class _Stream:
+    """What one listener is sent, and how far it has come."""
+
+    def __init__(
+        self, websocket: WebSocket, context: Context, directory: EngineDirectory, after: int | None
+    ) -> None:
+        self._websocket = websocket
+        self._context = context
+        self._directory = directory
+        self._reader: JournalReader | None = None
+        self._begin = after
+        self._after = 0
+        self._is_excused = False
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    async def run(self) -> None:
+        """Send until the client goes; the engine may come and go meanwhile."""
+        first, last, host = await self._work(self._look)
+        self._after = last if self._begin is None else self._begin
+        hello = {
+            "engine": self._directory.name,
+            "after": self._after,
+            "first_seq": first,
+            "last_seq": last,
+        }
+        incarnation = 0 if host is None else host.incarnation
+        await self._tell("hello", {**hello, "is_alive": host is not None, "incarnation": incarnation})
+        told: str | None = None  # What was said last of a host that is not there
+        while True:
+            await self._send_kept()
+            host = await self._work(find_host, self._directory)
+            trouble = "no host lives"
+            if host is not None:
+                try:
+                    async with listen_to_host(host, self._after) as connection:
+                        await self._tell("host", {"is_alive": True, "incarnation": host.incarnation})
+                        told = None
+                        await self._pass_on(connection)
+                except ConnectionClosed:
+                    trouble = "the host has closed the connection"
+                except (WebSocketException, OSError, TimeoutError) as e:
+                    trouble = f"the host cannot be heard: {e or type(e).__name__}"
+            if trouble != told:
+                # Before it is told, everything that the host has still written.
+                await self._send_kept()
+                incarnation = 0 if host is None else host.incarnation
+                await self._tell("host", {"is_alive": False, "incarnation": incarnation, "message": trouble})
+                told = trouble
+            await asyncio.sleep(_LOOK_SECS)
+
+    async def watch_token(self) -> None:
+        """See now and then whether the token is still good."""
+        while True:
+            await asyncio.sleep(_CHECK_SECS)
+            await self._context.read(find_user, self._websocket.headers, self._context.store)
+
+    async def _pass_on(self, connection: ClientConnection) -> None:
+        """Pass on what the host sends, until it goes."""
+        decode = msgspec.json.Decoder(_Frame).decode
+        while True:
+            text = await connection.recv(decode=True)
+            frame = decode(text)
+            if frame.seq is None:
+                self._is_excused |= frame.gap is not None or frame.dropped is not None
+                if frame.gap is not None:
+                    self._after = frame.gap.first - 1
+                await self._send(str(text))
+                continue
+            if frame.seq <= self._after:
+                continue
+            if frame.seq > self._after + 1 and not self._is_excused:
+                await self._send_kept(until=frame.seq - 1)
+            self._is_excused = False
+            self._after = frame.seq
+            await self._send(str(text))
+
+    async def _send_kept(self, until: int = _MAX_SEQ) -> None:
+        """Send what is on disk after the last number that was sent."""
+        while self._after < until:
+            page = await self._work(self._read, until)
+            if page is None:
+                return
+            if page.gap is not None:
+                self._after = page.gap.first - 1
+                await self._tell("gap", msgspec.to_builtins(page.gap))
+            for event in page.events:
+                await self._send(msgspec.json.encode(event).decode())
+                self._after = event.seq
+            if len(page.events) < _PAGE:
+                return
+
+    def _look(self) -> tuple[int, int, HostRecord | None]:
+        with contextlib.suppress(NotFoundError):
+            page = self._find_reader().read_page(0, 1)
+            return page.first_seq, page.last_seq, find_host(self._directory)
+        return 1, 0, find_host(self._directory)
+
+    def _read(self, until: int) -> Page | None:
+        try:
+            page = self._find_reader().read_page(self._after, _PAGE, until=until)
+        except NotFoundError:  # It was never started
+            return None
+        return page
+
+    def _find_reader(self) -> JournalReader:
+        if self._reader is None:
+            self._reader = JournalReader(Path(self._directory.journal))
+        return self._reader
+
+    async def _tell(self, kind: str, body: dict[str, Any]) -> None:
+        await self._send(msgspec.json.encode({kind: body}).decode())
+
+    async def _send(self, text: str) -> None:
+        if not await send_text(self._websocket, text, _SEND_SECS):
+            raise _GoneError
+
+    async def _work[T](self, function: Callable[..., T], *args: Any) -> T:
+        return await self._context.engines.work(function, *args)
+
+
+def _find_code(error: WorkbenchError) -> int:
+    if isinstance(error, AuthenticationError):
+        return UNAUTHENTICATED
+    return POLICY_VIOLATION if isinstance(error, NotFoundError) else TRY_AGAIN_LATER

@@ -1,0 +1,111 @@
+"""What the main loop tells for the status: what is held is worth, and which clients are connected."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from decimal import Decimal, localcontext
+from typing import Any
+
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.model.events import OrderSubmitted
+
+from workbench.gate.gate import Gate
+from workbench.gate.worth import EXACT
+from workbench.live.rows import find_mark
+from workbench.live.valuer import LiveValuer
+
+__all__ = ["RoundTrip", "describe_clients", "describe_queues", "describe_valuation"]
+
+_MOST_TRIPS = 200
+
+
+def describe_valuation(cache: Cache, valuer: LiveValuer, gate: Gate) -> dict[str, Any]:
+    """
+    Return what the accounts are worth, and the marks that say so, as plain values; amounts are decimal text.
+
+    What cannot be known is ``None``: a mark or a rate is missing, or too old. ``day_pnl`` is there where a loss is
+    limited: then the gate remembers with what the day began.
+    """
+    valuation = valuer.measure()
+    losses = gate.losses
+    gross: Decimal | None = Decimal(0)
+    net: Decimal | None = Decimal(0)
+    marks: dict[str, float | None] = {}
+    now_ns = time.time_ns()
+    for position in cache.positions_open():
+        mark = find_mark(cache, position.instrument_id, is_long=position.is_long)
+        marks[position.instrument_id.value] = None if mark is None else (now_ns - mark[1]) / 1e9
+        price = valuer.find_price(position)
+        notional = None if price is None else position.notional_value(price)
+        rate = None if notional is None else valuer.find_rate(notional.currency)
+        if notional is None or rate is None or gross is None or net is None:
+            gross = net = None
+            continue
+        with localcontext(EXACT):
+            worth = abs(notional.as_decimal() * rate)
+            gross += worth
+            net += worth if position.is_long else -worth
+    day_pnl = None
+    if valuation.equity is not None and losses.day_equity is not None:
+        day_pnl = valuation.equity - losses.day_equity
+    return {
+        "currency": valuer.currency.code,
+        "equity": _text(valuation.equity),
+        "day_pnl": _text(day_pnl),
+        "gross": _text(gross),
+        "net": _text(net),
+        "missing": valuation.missing,
+        "marks": [{"instrument_id": name, "age_secs": age} for name, age in marks.items()],
+    }
+
+
+def describe_clients(kernel: Any) -> list[dict[str, Any]]:
+    """Return the clients of a node, and whether each says that it is connected."""
+    return [
+        {"client_id": client.id.value, "is_connected": client.is_connected, "kind": kind}
+        for kind, engine in (("data", kernel.data_engine), ("execution", kernel.exec_engine))
+        for client in engine._clients.values()
+    ]
+
+
+def describe_queues(kernel: Any) -> dict[str, int]:
+    """Return how many messages wait in nautilus's queues."""
+    data, risk, execution = kernel.data_engine, kernel.risk_engine, kernel.exec_engine
+    return {
+        "data": data.data_qsize(),
+        "data_commands": data.cmd_qsize() + data.req_qsize() + data.res_qsize(),
+        "risk": risk.cmd_qsize() + risk.evt_qsize(),
+        "execution_commands": execution.cmd_qsize(),
+        "execution_events": execution.evt_qsize(),
+    }
+
+
+class RoundTrip:
+    """How long a venue takes to answer an order: the latest of them, from its submission to the first word of it."""
+
+    def __init__(self) -> None:
+        self._sent: dict[Any, int] = {}
+        self._took: deque[int] = deque(maxlen=_MOST_TRIPS)
+
+    def note(self, event: Any) -> None:
+        """Take note of an event of an order."""
+        if isinstance(event, OrderSubmitted):
+            self._sent[event.client_order_id] = event.ts_init
+            if len(self._sent) > _MOST_TRIPS:
+                del self._sent[next(iter(self._sent))]
+        elif self._sent and (sent_ns := self._sent.pop(event.client_order_id, None)) is not None:
+            self._took.append(event.ts_init - sent_ns)
+
+    def describe(self) -> dict[str, float | int | None]:
+        """Return the median and the longest, in milliseconds, and of how many orders."""
+        took = sorted(self._took)
+        return {
+            "median_ms": took[len(took) // 2] / 1e6 if took else None,
+            "worst_ms": took[-1] / 1e6 if took else None,
+            "count": len(took),
+        }
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"

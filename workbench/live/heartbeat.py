@@ -1,0 +1,103 @@
+"""The heartbeat of a host, and what else its service thread looks after while strategies do as they like."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from workbench.engine_records import Heartbeat
+from workbench.errors import ServerError
+from workbench.gate.rules import TradingState
+from workbench.live.context import HostContext
+
+__all__ = ["build_heartbeat", "watch"]
+
+_BEAT_SECS = 0.5
+_LATCH_SECS = 0.015
+_GUARDIAN_SECS = 1.0
+_DATABASE_SECS = 2.0
+
+
+def build_heartbeat(context: HostContext) -> Heartbeat:
+    """Return what the host says of itself now."""
+    gate = context.gate
+    return Heartbeat(
+        ts_ns=time.time_ns(),
+        incarnation=context.record.incarnation,
+        pid=os.getpid(),
+        state=context.state,
+        loop_ts_ns=context.probe.turned_ns,
+        lag_ms=max(context.probe.lag_ms, context.probe.silent_secs * 1_000 - 50.0, 0.0),
+        trading_state=context.stand.state,
+        breach="" if gate is None else gate.losses.breach or "",
+        last_seq=context.journal.last_seq,
+        journal_trouble=context.journal.trouble or "",
+        is_settled=context.is_settled,
+    )
+
+
+async def watch(context: HostContext, start_guardian: Callable[[], object] | None) -> None:
+    """
+    Write the heartbeat, watch for a latch, the journal and the guardian, until cancelled.
+
+    Parameters
+    ----------
+    context : HostContext
+        The host.
+    start_guardian : Callable[[], object], optional
+        Starts a guardian; called in a thread when there is none.
+
+    """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_repeat(context, _BEAT_SECS, lambda: _beat(context)))
+        group.create_task(_repeat(context, _LATCH_SECS, lambda: _look_for_latch(context)))
+        group.create_task(_repeat(context, _DATABASE_SECS, lambda: _ask_database(context)))
+        if start_guardian is not None:
+            group.create_task(_repeat(context, _GUARDIAN_SECS, lambda: _guard(context, start_guardian)))
+
+
+async def _repeat(context: HostContext, secs: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Do one thing over and over; whatever goes wrong with it, it is tried again, and told once."""
+    told = ""
+    while True:
+        try:
+            await step()
+        except Exception as e:  # noqa: BLE001 - this is what a stop depends on
+            problem = f"{type(e).__name__}: {e}"
+            if problem != told:
+                told = problem
+                context.tell("alarm", "WatchFailed", {"error": problem})
+        await asyncio.sleep(secs)
+
+
+async def _beat(context: HostContext) -> None:
+    with contextlib.suppress(ServerError):  # A full disk: the lock still tells that it lives
+        context.directory.write_heartbeat(build_heartbeat(context))
+    trouble = context.journal.trouble
+    if trouble is not None:
+        context.restrict("journal", TradingState.REDUCING, f"the journal cannot be written: {trouble}")
+    elif "journal" in context.restrictions:
+        context.lift("journal", "the journal can be written again")
+
+
+async def _look_for_latch(context: HostContext) -> None:
+    if context.outcome is None and context.directory.is_latched:
+        context.obey_latch()
+
+
+async def _ask_database(context: HostContext) -> None:
+    if context.ask_database is None:
+        return
+    trouble = await asyncio.to_thread(context.ask_database)
+    if bool(trouble) != bool(context.database_trouble):
+        name = "DatabaseLost" if trouble else "DatabaseBack"
+        context.tell("alarm" if trouble else "engine", name, {"error": trouble})
+    context.database_trouble = trouble
+
+
+async def _guard(context: HostContext, start_guardian: Callable[[], object]) -> None:
+    if not context.state.is_down and not context.directory.is_held("guardian"):
+        await asyncio.to_thread(start_guardian)
