@@ -59,18 +59,29 @@ PUBLIC = {
     "workbench.client": [],
     "workbench.gate": [],
     "workbench.jobs": [],
+    "workbench.live": [],
+    "workbench.sizing": ["PositionSizer", "Sizing", "SizingMethod"],
     "workbench.store": ["JobPage", "JobQuery", "Store"],
     "workbench.store.migrations": [],
     "workbench.store.migrations.versions": [],
     "workbench.ui": [
+        "AccountsTable",
         "BacktestConfiguration",
         "BacktestResults",
         "BacktestRunner",
         "Columns",
+        "EngineControlPanel",
+        "EngineStatusIndicator",
         "EquityCurveChart",
+        "FillsTable",
+        "LogTable",
         "MonthlyReturns",
+        "NautilusEngineManager",
+        "OrdersTable",
+        "PositionsTable",
         "PriceChart",
         "Report",
+        "ResourceMonitor",
         "RunComparison",
         "RunProgress",
         "RunView",
@@ -83,7 +94,7 @@ PUBLIC = {
 }
 # Parts of nautilus that run an engine, and who may import them.
 ENGINES = ("backtest", "cache", "execution", "live", "portfolio", "risk", "system", "trading")
-ENGINE_PACKAGES = {"backtest", "gate", "live"}
+ENGINE_PACKAGES = {"backtest", "gate", "live", "sizing"}
 
 
 def _load_project() -> dict[str, Any]:

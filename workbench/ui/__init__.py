@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.ui.comparison import RunComparison
     from workbench.ui.configuration import BacktestConfiguration
+    from workbench.ui.engine_control import EngineControlPanel
+    from workbench.ui.engine_log import LogTable
+    from workbench.ui.engine_manager import NautilusEngineManager
+    from workbench.ui.engine_status import EngineStatusIndicator
+    from workbench.ui.engine_tables import AccountsTable, FillsTable, OrdersTable, PositionsTable
     from workbench.ui.equity_chart import EquityCurveChart
     from workbench.ui.layout import Columns, Slot
     from workbench.ui.monthly_returns import MonthlyReturns
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from workbench.ui.price_chart import PriceChart
     from workbench.ui.progress import RunProgress
     from workbench.ui.report import Report
+    from workbench.ui.resource_monitor import ResourceMonitor
     from workbench.ui.results import BacktestResults
     from workbench.ui.run_view import RunView, build_run_view
     from workbench.ui.runner import BacktestRunner
@@ -22,14 +28,23 @@ if TYPE_CHECKING:
     from workbench.ui.sweep_view import SweepView
 
 __all__ = [
+    "AccountsTable",
     "BacktestConfiguration",
     "BacktestResults",
     "BacktestRunner",
     "Columns",
+    "EngineControlPanel",
+    "EngineStatusIndicator",
     "EquityCurveChart",
+    "FillsTable",
+    "LogTable",
     "MonthlyReturns",
+    "NautilusEngineManager",
+    "OrdersTable",
+    "PositionsTable",
     "PriceChart",
     "Report",
+    "ResourceMonitor",
     "RunComparison",
     "RunProgress",
     "RunView",
@@ -42,14 +57,23 @@ __all__ = [
 
 # Imported when first used: `import workbench.ui` must not cost the import of pandas and Bokeh.
 _MODULES = {
+    "AccountsTable": "engine_tables",
     "BacktestConfiguration": "configuration",
     "BacktestResults": "results",
     "BacktestRunner": "runner",
     "Columns": "layout",
+    "EngineControlPanel": "engine_control",
+    "EngineStatusIndicator": "engine_status",
     "EquityCurveChart": "equity_chart",
+    "FillsTable": "engine_tables",
+    "LogTable": "engine_log",
     "MonthlyReturns": "monthly_returns",
+    "NautilusEngineManager": "engine_manager",
+    "OrdersTable": "engine_tables",
+    "PositionsTable": "engine_tables",
     "PriceChart": "price_chart",
     "Report": "report",
+    "ResourceMonitor": "resource_monitor",
     "RunComparison": "comparison",
     "RunProgress": "progress",
     "RunView": "run_view",

@@ -1,0 +1,332 @@
+"""A live engine, followed by one thread for all components of a kernel that show it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, ref
+
+import msgspec
+
+from workbench.client.engine_events import Link
+from workbench.engine_records import EmergencyPolicy
+from workbench.errors import AuthenticationError, ForbiddenError, NotFoundError, ServerError, WorkbenchError
+from workbench.ui.engine_book import EngineBook
+from workbench.ui.job_feed import FeedState, FeedStatus
+
+if TYPE_CHECKING:
+    from workbench.client.client import Client
+    from workbench.client.engine import Engine
+    from workbench.client.engine_events import EngineStream
+
+__all__ = ["EngineFeed"]
+
+_POLL_SECS = 1.0
+_SOON_SECS = 0.25  # After something has changed
+_TABLES_SECS = 10.0
+_LEAST_GAP_SECS = 0.05
+_REFUSED_SECS = 30.0
+_CLOSE_SECS = 5.0
+_PAST = 300  # So many events from before it began to listen
+_MOST_FILLS = 500
+_BATCH = 500
+_CHANGES = frozenset({"position", "strategy", "gate", "engine", "alarm"})
+
+_log = logging.getLogger(__name__)
+
+
+class EngineFeed:
+    """
+    Follows the events of an engine, and asks once a second where it stands; for any number of components.
+
+    Its thread runs while there are subscribers. It goes on over lost connections, and over restarts of the server and
+    of the engine.
+
+    Parameters
+    ----------
+    client : Client
+        The server. The feed does not keep it alive while nobody subscribes.
+    name : str
+        The engine.
+
+    """
+
+    def __init__(self, client: Client, name: str = "default") -> None:
+        self.name = name
+        self._client = ref(client)
+        self._lock = threading.RLock()
+        self._book = EngineBook()
+        self._status = FeedStatus(FeedState.CONNECTING)
+        self._regained: tuple[float, float] | None = None
+        self._callbacks: list[Callable[[], object]] = []
+        self._thread: threading.Thread | None = None
+        self._end = threading.Event()
+        self._wish = threading.Event()
+        self._config_version = 0
+        self._tables_at = 0.0
+
+    @classmethod
+    def of(cls, client: Client, name: str = "default") -> EngineFeed:
+        """Return the feed of an engine: the same one for all who ask through this client."""
+        with _FEEDS_LOCK:
+            feeds = _FEEDS.setdefault(client, {})
+            if name not in feeds:
+                feeds[name] = cls(client, name)
+            return feeds[name]
+
+    @property
+    def status(self) -> FeedStatus:
+        """Return whether what it knows is true now."""
+        return self._status
+
+    @property
+    def regained(self) -> tuple[float, float] | None:
+        """Return when the server was back last, seconds since the epoch, and how long it had been away."""
+        return self._regained
+
+    def read[T](self, reader: Callable[[EngineBook], T]) -> T:
+        """Return what `reader` makes of the book, which holds still meanwhile."""
+        with self._lock:
+            return reader(self._book)
+
+    def load(self) -> None:
+        """Ask once, here and now, unless the thread does; what cannot be had shows in `status`."""
+        client = self._client()
+        if client is None or self._thread is not None:
+            return
+        end = threading.Event()
+        try:
+            engine = client.engine(self.name)
+            self._poll(client, engine, end)
+            if self._book.report is not None and not self._book.events:
+                with engine.stream(after=self._find_start()) as stream:
+                    while (item := stream.take(0.2)) is not None:
+                        self._book.note(item)
+        except WorkbenchError as error:
+            self._note_loss(end, error)
+
+    def subscribe(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """
+        Have `callback` called when something has changed, and once a second because ages grow.
+
+        Parameters
+        ----------
+        callback : Callable
+            Called on the feed's thread, at most 20 times a second; it must not take long.
+
+        Returns
+        -------
+        Callable
+            Ends the subscription; the thread ends with the last one.
+
+        """
+        with self._lock:
+            self._callbacks.append(callback)
+            if self._thread is None:
+                self._start()
+
+        def unsubscribe() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._callbacks.remove(callback)
+                if not self._callbacks:
+                    self._stop()
+
+        return unsubscribe
+
+    def refresh(self) -> None:
+        """Ask where the engine stands as soon as possible: somebody has changed that."""
+        self._wish.set()
+
+    def close(self) -> None:
+        """End all subscriptions and the thread: within 5 s, or as soon as a server that hangs lets go of it."""
+        with self._lock:
+            self._callbacks.clear()
+            thread = self._stop()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_CLOSE_SECS)
+
+    def _start(self) -> None:
+        client = self._client()
+        if client is None:
+            return
+        self._end, self._wish = threading.Event(), threading.Event()
+        self._status = FeedStatus(FeedState.CONNECTING, self._status.heard_at)
+        self._thread = threading.Thread(
+            target=self._follow,
+            args=(client, self._end, self._wish),
+            name=f"workbench-engine-feed-{self.name}",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def _stop(self) -> threading.Thread | None:
+        thread, self._thread = self._thread, None
+        self._end.set()
+        self._wish.set()
+        self._status = FeedStatus(FeedState.CLOSED, self._status.heard_at)
+        return thread
+
+    # ---- the thread: it alone asks and listens, so that an answer is never older than an event that came before it
+
+    def _follow(self, client: Client, end: threading.Event, wish: threading.Event) -> None:
+        engine = client.engine(self.name)
+        polled_at = told_at = -_POLL_SECS
+        is_news = True
+        stream: EngineStream | None = None
+        try:
+            while not end.is_set():
+                now = time.monotonic()
+                gap = _SOON_SECS if is_news or wish.is_set() else _POLL_SECS
+                if self._status.state == FeedState.REFUSED and not wish.is_set():
+                    gap = _REFUSED_SECS
+                try:
+                    if now - polled_at >= gap:
+                        wish.clear()
+                        self._poll(client, engine, end)
+                        polled_at, is_news = time.monotonic(), False
+                        if not end.is_set():
+                            self._tell(end)
+                            told_at = polled_at
+                    if stream is None and self._book.report is not None:
+                        stream = engine.stream(after=self._find_start())
+                    rest = max(min(polled_at + gap - time.monotonic(), _SOON_SECS), 0.0)
+                    if stream is None:
+                        wish.wait(max(rest, 0.01))
+                        continue
+                    is_shown, is_change = self._take(stream, rest)
+                    is_news |= is_change
+                except Exception as error:  # noqa: BLE001 - a thread that died would leave what is old as if it were new
+                    if stream is not None:
+                        stream.close()
+                    polled_at = time.monotonic()
+                    self._note_loss(end, error)
+                    self._tell(end)
+                    wish.wait(_SOON_SECS)
+                    continue
+                if is_shown and time.monotonic() - told_at >= _LEAST_GAP_SECS:
+                    self._tell(end)
+                    told_at = time.monotonic()
+        finally:
+            if stream is not None:
+                stream.close()
+
+    def _take(self, stream: EngineStream, wait_secs: float) -> tuple[bool, bool]:
+        """Take what has come; return whether there was anything, and whether the engine is to be asked soon."""
+        item = stream.take(wait_secs)
+        is_news = False
+        count = 0
+        while item is not None:
+            with self._lock:
+                self._book.note(item)
+            is_news = is_news or isinstance(item, Link) or getattr(item, "kind", "") in _CHANGES
+            count += 1
+            if count >= _BATCH:
+                break
+            item = stream.take(0.0)
+        return count > 0, is_news
+
+    def _find_start(self) -> int:
+        """Return the event to begin after: the last that is known, or one some way back."""
+        with self._lock:
+            if not self._book.seq:
+                self._book.begin_after(max(self._find_last_seq() - _PAST, 0))
+            return self._book.seq
+
+    def _find_last_seq(self) -> int:
+        report = self._book.report
+        heartbeat = None if report is None else report.status.heartbeat
+        return 0 if heartbeat is None else heartbeat.last_seq
+
+    def _poll(self, client: Client, engine: Engine, end: threading.Event) -> None:
+        """Ask where the engine stands, and for the rows that have to be asked for."""
+        try:
+            report = engine.status()
+        except NotFoundError as error:
+            with self._lock:
+                self._book.take_missing(error.with_traceback(None))
+            self._note_heard(end)
+            return
+        with self._lock:
+            self._book.take_report(report, time.time())
+        if self._book.can_trade is None:
+            permissions = client.whoami().get("permissions", [])
+            with self._lock:
+                self._book.can_trade = "trade" in permissions
+        self._load_policy(engine)
+        if report.facts is not None and report.status.is_alive:
+            with contextlib.suppress(
+                WorkbenchError
+            ):  # It ended, or hangs, meanwhile: that shows the next time
+                self._load_tables(engine)
+        self._note_heard(end)
+
+    def _load_policy(self, engine: Engine) -> None:
+        report = self._book.report
+        host = None if report is None else report.status.host
+        wanted = 0 if host is None else host.config_version
+        if self._book.policy is not None and wanted == self._config_version:
+            return
+        config = engine.config(wanted or None).config
+        with self._lock:
+            self._book.policy = msgspec.convert(config.get("emergency", {}), EmergencyPolicy)
+            self._book.currency = self._book.currency or str(config.get("currency", ""))
+            self._book.environment = str(config.get("environment", ""))
+        self._config_version = wanted
+
+    def _load_tables(self, engine: Engine) -> None:
+        book, now = self._book, time.monotonic()
+        if book.is_stale:
+            seq = self._find_last_seq()
+            rows = engine.orders(), engine.positions(), engine.accounts(), engine.fills(limit=_MOST_FILLS)
+            with self._lock:
+                book.take_rows(seq=seq, orders=rows[0], positions=rows[1], accounts=rows[2], fills=rows[3])
+            self._tables_at = now
+            return
+        positions = engine.positions()
+        with self._lock:
+            book.take_positions(positions)
+        if book.is_unsure or now - self._tables_at > _TABLES_SECS:
+            orders, accounts = engine.orders(is_open=True), engine.accounts()
+            with self._lock:
+                book.take_open_orders(orders)
+                book.take_accounts(accounts)
+            self._tables_at = now
+
+    def _note_heard(self, end: threading.Event) -> None:
+        with self._lock:
+            if end.is_set():
+                return
+            before, now = self._status, time.time()
+            if before.state == FeedState.LOST and before.heard_at is not None:
+                self._regained = (now, now - before.heard_at)
+            self._status = FeedStatus(FeedState.LIVE, now)
+
+    def _note_loss(self, end: threading.Event, error: Exception) -> None:
+        if end.is_set():
+            return
+        is_refused = isinstance(error, AuthenticationError | ForbiddenError)
+        if not isinstance(error, WorkbenchError):
+            _log.warning("the engine %s could not be followed", self.name, exc_info=error)
+            error = ServerError(f"the engine cannot be followed: {error}")
+        with self._lock:
+            if not end.is_set():
+                state = FeedState.REFUSED if is_refused else FeedState.LOST
+                # Its traceback would keep the client alive.
+                self._status = FeedStatus(state, self._status.heard_at, error.with_traceback(None))
+
+    def _tell(self, end: threading.Event) -> None:
+        with self._lock:
+            callbacks = [] if end.is_set() else list(self._callbacks)
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - one component that fails must not silence the others
+                _log.exception("a component could not take news of the engine %s", self.name)
+
+
+_FEEDS: WeakKeyDictionary[Client, dict[str, EngineFeed]] = WeakKeyDictionary()
+_FEEDS_LOCK = threading.Lock()
