@@ -167,6 +167,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
         Why the journal cannot be written, or nothing.
     is_settled : bool
         Whether an emergency stop has done all that it can; what is still open is in the outcome.
+    problems : list[str]
+        What is wrong, in words: old data, a client that is not connected, queues, disk.
 
     """
 
@@ -181,6 +183,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int = 0
     journal_trouble: str = ""
     is_settled: bool = False
+    problems: list[str] = []
 
 
 class Latch(msgspec.Struct, frozen=True, kw_only=True):

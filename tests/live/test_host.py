@@ -25,6 +25,7 @@ from tests.live.engines import (
 )
 from workbench.live.engine_directory import EngineDirectory
 from workbench.live.exits import HostExit
+from workbench.live.observation import observe_engine
 
 
 @pytest.fixture(scope="module")
@@ -331,3 +332,22 @@ def _latch(directory: EngineDirectory) -> None:
     directory.write_latch(
         Latch(at="2026-01-01T00:00:00Z", ts_ns=now_ns, by="ann", reason="a drill", policy=EmergencyPolicy())
     )
+
+
+def test_host_whose_quotes_are_old_says_so(directory: EngineDirectory, catalog: Path) -> None:
+    # A quote in ten seconds: the clients say that they are connected all the while
+    config = build_config(catalog, build_strategy(), speed=0.01, health={"max_quote_age_secs": 0.5})
+    directory.save_config(config, by="ann")
+    with running(directory) as host:
+        host.wait_until_running()
+        host.wait_for(lambda: _find_old(directory), "a reason why the light is not green")
+        assert all(c["is_connected"] for c in host.get("/status")["clients"])
+        assert not observe_engine(directory).is_green
+        assert any(
+            "quotes" in p for body in find_events(directory, "HealthChanged") for p in body["problems"]
+        )
+        host.end()
+
+
+def _find_old(directory: EngineDirectory) -> list[str]:
+    return [r for r in observe_engine(directory).reasons if r.startswith("GBP/USD.SIM quotes")]

@@ -73,7 +73,7 @@ class EngineDesk:
             raise NotFoundError(
                 f"there is no engine {name!r}",
                 expected=", ".join(d.name for d in self.find_all()) or "one that was configured",
-                advice=f"give it a configuration: `workbench engine config set --engine {name}`",
+                advice="`workbench engine config presets` shows where to begin, `workbench engine config set` makes it",
             )
         return directory
 

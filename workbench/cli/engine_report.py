@@ -51,7 +51,7 @@ def load_report(settings: Settings, name: str) -> EngineReport:
         raise NotFoundError(
             f"there is no engine {name!r}",
             expected=", ".join(d.name for d in find_local(settings)) or "one that was configured",
-            advice="give it a configuration: `workbench engine config set`",
+            advice="`workbench engine config presets` shows where to begin, `workbench engine config set` makes it",
         )
     status = observe_engine(directory)
     if not status.is_alive or status.host is None:

@@ -15,6 +15,7 @@ __all__ = [
     "Change",
     "EngineConfig",
     "Environment",
+    "HealthPolicy",
     "RestartPolicy",
     "StopPolicy",
     "find_changes",
@@ -70,6 +71,33 @@ class StopPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     kill_secs: _Secs = 10.0
 
 
+class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    When the light of an engine is not green.
+
+    Attributes
+    ----------
+    max_quote_age_secs : float, optional
+        How old the latest quote, trade or bar of what is subscribed to may be; for bars on top of their length.
+        ``None``: any.
+    max_queue : int
+        How many messages may wait in one of nautilus's queues.
+    max_round_trip_ms : float
+        How long a venue may take to answer an order, the median of the latest.
+    min_disk_free_bytes : int
+        What has to be left on the disk.
+    max_memory_bytes : int, optional
+        What the host may take; ``None``: anything.
+
+    """
+
+    max_quote_age_secs: _Secs | None = 30.0
+    max_queue: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    max_round_trip_ms: Annotated[float, msgspec.Meta(gt=0)] = 2_000.0
+    min_disk_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000_000
+    max_memory_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     One engine.
@@ -92,6 +120,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         What follows when the host dies.
     stop : StopPolicy
         How it is stopped.
+    health : HealthPolicy
+        When its light is not green.
 
     """
 
@@ -102,6 +132,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     emergency: EmergencyPolicy = EmergencyPolicy()
     restart: RestartPolicy = RestartPolicy()
     stop: StopPolicy = StopPolicy()
+    health: HealthPolicy = HealthPolicy()
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -100,6 +100,8 @@ class HostContext:
         How many alarms this host has raised.
     ask_database : Callable[[], str], optional
         Asks the node's database whether it is there: what is wrong with it, or nothing.
+    problems : dict[str, str]
+        What is wrong with the engine, in words, by what it is.
     database_trouble : str
         What was wrong with it last.
     stop_asked, has_ended : Event
@@ -125,6 +127,7 @@ class HostContext:
         self.alarms = 0
         self.ask_database: Callable[[], str] | None = None
         self.database_trouble = ""
+        self.problems: dict[str, str] = {}
         self.on_emergency: Callable[[Latch], None] | None = None
         self.on_clear: Callable[[], None] | None = None
         self.stop_asked = threading.Event()

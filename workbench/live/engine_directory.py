@@ -186,7 +186,7 @@ class EngineDirectory:
         if not numbers:
             raise NotFoundError(
                 f"the engine {self.name} has no configuration",
-                advice="create it: `workbench engine config set`",
+                advice="`workbench engine config presets` shows where to begin",
             )
         wanted = max(numbers) if number is None else number
         found = self._read(f"configs/{wanted:06}.json", ConfigVersion)

@@ -15,7 +15,7 @@ from workbench.gate.worth import EXACT
 from workbench.live.rows import find_mark
 from workbench.live.valuer import LiveValuer
 
-__all__ = ["RoundTrip", "describe_clients", "describe_queues", "describe_valuation"]
+__all__ = ["RoundTrip", "describe_clients", "describe_data", "describe_queues", "describe_valuation"]
 
 _MOST_TRIPS = 200
 
@@ -66,6 +66,40 @@ def describe_clients(kernel: Any) -> list[dict[str, Any]]:
         {"client_id": client.id.value, "is_connected": client.is_connected, "kind": kind}
         for kind, engine in (("data", kernel.data_engine), ("execution", kernel.exec_engine))
         for client in engine._clients.values()
+    ]
+
+
+def describe_data(kernel: Any, since_ns: dict[str, int]) -> list[dict[str, Any]]:
+    """
+    Return how old the latest of everything is that strategies and others have subscribed to.
+
+    Parameters
+    ----------
+    kernel : NautilusKernel
+        The engine's kernel.
+    since_ns : dict[str, int]
+        Since when each is subscribed to; kept here: what was subscribed to and never came is as old as that.
+
+    """
+    cache, data = kernel.cache, kernel.data_engine
+    latest = {f"{i} quotes": (cache.quote_tick(i), 0.0) for i in data.subscribed_quote_ticks()}
+    latest |= {f"{i} trades": (cache.trade_tick(i), 0.0) for i in data.subscribed_trade_ticks()}
+    latest |= {
+        str(b): (cache.bar(b), b.spec.timedelta.total_seconds() if b.spec.is_time_aggregated() else 0.0)
+        for b in data.subscribed_bars()
+    }
+    now_ns = time.time_ns()
+    for name in since_ns.keys() - latest.keys():
+        del since_ns[name]
+    return [
+        {
+            "name": name,
+            "has_data": found is not None,
+            "age_secs": (now_ns - max(found.ts_init if found else 0, since_ns.setdefault(name, now_ns)))
+            / 1e9,
+            "interval_secs": interval_secs,
+        }
+        for name, (found, interval_secs) in latest.items()
     ]
 
 

@@ -12,6 +12,9 @@ from workbench.engine_records import Heartbeat
 from workbench.errors import ServerError
 from workbench.gate.rules import TradingState
 from workbench.live.context import HostContext
+from workbench.live.health import find_problems
+from workbench.live.resources import measure_resources
+from workbench.states import EngineState
 
 __all__ = ["build_heartbeat", "watch"]
 
@@ -19,6 +22,7 @@ _BEAT_SECS = 0.5
 _LATCH_SECS = 0.015
 _GUARDIAN_SECS = 1.0
 _DATABASE_SECS = 2.0
+_HEALTH_SECS = 1.0
 
 
 def build_heartbeat(context: HostContext) -> Heartbeat:
@@ -36,6 +40,7 @@ def build_heartbeat(context: HostContext) -> Heartbeat:
         last_seq=context.journal.last_seq,
         journal_trouble=context.journal.trouble or "",
         is_settled=context.is_settled,
+        problems=list(context.problems.values()),
     )
 
 
@@ -55,6 +60,7 @@ async def watch(context: HostContext, start_guardian: Callable[[], object] | Non
         group.create_task(_repeat(context, _BEAT_SECS, lambda: _beat(context)))
         group.create_task(_repeat(context, _LATCH_SECS, lambda: _look_for_latch(context)))
         group.create_task(_repeat(context, _DATABASE_SECS, lambda: _ask_database(context)))
+        group.create_task(_repeat(context, _HEALTH_SECS, lambda: _check_health(context)))
         if start_guardian is not None:
             group.create_task(_repeat(context, _GUARDIAN_SECS, lambda: _guard(context, start_guardian)))
 
@@ -96,6 +102,23 @@ async def _ask_database(context: HostContext) -> None:
         name = "DatabaseLost" if trouble else "DatabaseBack"
         context.tell("alarm" if trouble else "engine", name, {"error": trouble})
     context.database_trouble = trouble
+
+
+async def _check_health(context: HostContext) -> None:
+    if context.state != EngineState.RUNNING:
+        context.problems = {}
+        return
+    problems = find_problems(
+        context.config.health,
+        facts=context.facts,
+        resources=measure_resources(context.directory.path),
+        strategies=context.board.list_strategies(),
+        database_trouble=context.database_trouble,
+    )
+    before, context.problems = context.problems, problems
+    if problems.keys() != before.keys():
+        kind = "alarm" if problems.keys() - before.keys() else "engine"
+        context.tell(kind, "HealthChanged", {"problems": list(problems.values())})
 
 
 async def _guard(context: HostContext, start_guardian: Callable[[], object]) -> None:

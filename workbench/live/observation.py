@@ -192,7 +192,7 @@ def _find_limits(status: EngineStatus) -> list[str]:
         faults.append(f"its trading state is {heartbeat.trading_state or 'not known'}")
     if heartbeat.journal_trouble:
         faults.append(f"its journal cannot be written: {heartbeat.journal_trouble}")
-    return faults
+    return faults + heartbeat.problems
 
 
 def _is_heard(status: EngineStatus) -> bool:

@@ -29,7 +29,7 @@ from workbench.live.context import HostContext
 from workbench.live.databases import check_database, find_databases, ping_databases
 from workbench.live.ending import catch_signals
 from workbench.live.exits import HostExit
-from workbench.live.facts import describe_clients, describe_queues, describe_valuation
+from workbench.live.facts import describe_clients, describe_data, describe_queues, describe_valuation
 from workbench.live.history import read_history
 from workbench.live.isolation import Failure, Isolation
 from workbench.live.manual import Desk, Subscriber
@@ -78,6 +78,7 @@ class Trading:
         self._isolation = Isolation(self._loop, self._end_component)
         self._node: TradingNode | None = None
         self._saved = b""
+        self._subscribed_ns: dict[str, int] = {}
         self._problem = ""
 
     def run(self) -> HostExit:
@@ -287,6 +288,7 @@ class Trading:
         context.facts = {
             "valuation": describe_valuation(kernel.cache, self._valuer, self._gate),
             "clients": describe_clients(kernel),
+            "data": describe_data(kernel, self._subscribed_ns),
             "queues": describe_queues(kernel),
             "round_trip": self._bridge.round_trip.describe(),
             "told_ns": time.time_ns(),
