@@ -38,6 +38,7 @@ soak: env  ## the same crash, configuration and request tests with their full co
 	WORKBENCH_COUNT=500 $(BIN)/python -m pytest -n 2 --timeout 0 tests/backtest/test_random_configs.py
 	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/api/test_document.py
 	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/live/test_journal_crashes.py tests/live/test_journal_feed.py tests/live/test_sandbox.py
+	WORKBENCH_COUNT=300 $(BIN)/python -m pytest --timeout 0 tests/journeys/test_engine_cycles.py
 
 serve: env  ## run the server in the foreground (SERVE_ARGS are passed on)
 	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench serve $(SERVE_ARGS)
