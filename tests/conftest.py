@@ -57,9 +57,13 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Return one Chromium for all tests of this process; playwright allows no second one beside it."""
+    """
+    Return one Chromium for the tests of a module; playwright allows no second one beside it.
+
+    It keeps an event loop running on this thread as long as it is there: other modules have loops of their own.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

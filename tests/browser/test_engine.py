@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -16,14 +15,11 @@ import pytest
 from tests.browser.pages import Front, Sheet, open_sheet, run_front, wait_until
 from tests.conftest import ROOT
 from tests.live.engines import build_catalog, build_config, build_strategy, find_events
-from workbench.errors import WorkbenchError
+from tests.ui.engine_desks import end_engine
 from workbench.live.engine_directory import EngineDirectory
-from workbench.live.launch import stop_engine
 from workbench.live.observation import observe_engine
 
 pytestmark = pytest.mark.browser
-
-START_SECS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +38,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[tu
             patch.setenv("XDG_RUNTIME_DIR", str(runtime))
             with run_front("voila", folder, **environ) as front:
                 yield front, directory
-                with contextlib.suppress(WorkbenchError):
-                    stop_engine(directory, by="tester")
-                wait_until(lambda: not directory.is_held("guardian"), "the end of the guardian", START_SECS)
+                end_engine(directory)
     finally:
         shutil.rmtree(runtime)
 

@@ -149,6 +149,23 @@ def test_gate_is_shut_before_the_latch_is_written(
     assert seen == [[("emergency", TradingState.HALTED)]]
 
 
+def test_latch_that_somebody_else_wrote_first_is_the_one_that_is_obeyed(
+    context: HostContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.attach_gate(_Gate())  # type: ignore[arg-type]
+    other = Latch(at="", ts_ns=7, by="bob", reason="from outside", policy=EmergencyPolicy())
+    write = EngineDirectory.write_latch
+
+    def lose(directory: EngineDirectory, latch: Latch) -> None:
+        write(directory, other)
+        write(directory, latch)
+
+    monkeypatch.setattr(EngineDirectory, "write_latch", lose)
+    outcome = context.begin_emergency("ann", "a drill")
+    # Else it would be settled for one that nobody asks for.
+    assert outcome.latch == context.directory.load_latch() == other
+
+
 def test_journal_that_cannot_be_written_lets_nothing_new_through(
     host: Host, context: HostContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

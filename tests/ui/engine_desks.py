@@ -11,8 +11,13 @@ from typing import Any
 
 from tests.api.engine_hosts import Host, hosting
 from tests.jobs.walks import wait_until
+from tests.live.engines import wait_for
 from tests.ui.walking import Walks
 from workbench.client.client import Client
+from workbench.errors import WorkbenchError
+from workbench.live.emergency import clear_emergency
+from workbench.live.engine_directory import EngineDirectory
+from workbench.live.launch import stop_engine
 from workbench.ui.engine_piece import EnginePiece
 from workbench.ui.live_html import Action
 
@@ -37,6 +42,21 @@ def running_host(walks: Walks, *, config: Any = None, incarnation: int = 1) -> I
                 yield host
         finally:
             shutil.rmtree(walks.serving.settings.engines, ignore_errors=True)
+
+
+def end_engine(directory: EngineDirectory) -> None:
+    """End an engine whatever its state: a test that failed must leave no process."""
+    with contextlib.suppress(WorkbenchError):
+        if directory.is_latched:
+            clear_emergency(directory, by="tester", reason="the test is over")
+        stop_engine(directory, by="tester", timeout_secs=20)
+    for role in ("guardian", "host"):
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda role=role: not directory.is_held(role), f"the end of the {role}")
+        process = directory.find_process(role)
+        if process is not None:
+            process.kill()
+    wait_until(lambda: not directory.is_held("host") and not directory.is_held("guardian"))
 
 
 class Screen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,23 @@ def test_engine_that_never_ran_can_be_started_and_static_form_has_nothing_to_pre
         assert "STOPPED" in html
         with shown(lambda c: EngineControlPanel(c, "fresh"), client) as screen:
             screen.wait_for("data-action='start'")
+
+
+def test_lost_server_is_said_with_what_helps_and_its_return_too(tmp_path: Path) -> None:
+    walks = Walks(tmp_path)
+    try:
+        build_engine(walks.serving.settings.engines)
+        with walks.connect("trader") as client, shown(EngineControlPanel, client) as screen:
+            screen.wait_for("data-action='start'")
+            walks.stop()
+            screen.wait_for("The server does not answer")
+            assert "workbench engine emergency-stop" in screen.html
+            assert "id='wb-emergency'" in screen.html
+            walks.start()
+            screen.wait_for("It is back, and everything here was asked for again")
+            assert "does not answer" not in screen.html
+    finally:
+        walks.stop()
 
 
 def _is_pressed(screen: Screen, state: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.jobs.walks import wait_until
 from tests.live.engines import build_catalog, build_config, build_strategy, find_events, read_events
-from tests.ui.engine_desks import short_folder
+from tests.ui.engine_desks import end_engine, short_folder
 from tests.ui.walking import Page, Walks
 from workbench.live.engine_directory import EngineDirectory
 from workbench.ui import NautilusEngineManager, ResourceMonitor
@@ -70,10 +70,7 @@ def test_page_of_a_running_engine_agrees_with_its_journal(walks: Walks, tmp_path
             manager.close()
             monitor.close()
             feed.close()
-            if directory.is_latched:
-                engine.clear("the test ends", confirm=_find_token(engine))
-            engine.stop()
-            wait_until(lambda: not directory.is_held("host") and not directory.is_held("guardian"))
+            end_engine(directory)
             shutil.rmtree(directory.path)
 
 
@@ -94,13 +91,3 @@ def _is_same(shown: dict[str, object], rows: dict[str, object]) -> bool:
         and msgspec.structs.replace(row, avg_px="") == msgspec.structs.replace(rows[key], avg_px="")
         for key, row in known.items()
     )
-
-
-def _find_token(engine: object) -> str:
-    from workbench.errors import ConfirmationRequiredError
-
-    try:
-        engine.clear("the test ends")  # type: ignore[attr-defined]
-    except ConfirmationRequiredError as error:
-        return error.confirm_token
-    raise AssertionError("no confirmation was asked for")

@@ -225,7 +225,8 @@ class HostContext:
         writer = threading.Thread(target=self._write_latch, args=(latch,), name="latch", daemon=True)
         writer.start()
         writer.join(_LATCH_SECS)
-        self._take(latch)
+        # The first to write it is right: it may have been somebody else, from outside.
+        self._take(self._find_latch() or latch)
         return self.outcome or EmergencyOutcome(latch=latch, shut_ns=shut_ns)
 
     def obey_latch(self) -> None:

@@ -292,12 +292,15 @@ class SandboxClient(LiveExecutionClient):
         self._venue_clock.set_time(max(self._clock.timestamp_ns(), self._venue_clock.timestamp_ns()))
         getattr(self._inner, name)(command)
         if self._latency is not None:
-            self._loop.call_later(getattr(self._latency, latency) / 1e9, self._drain)
+            self._drain(self._clock.timestamp_ns() + getattr(self._latency, latency))
 
-    def _drain(self) -> None:
-        """Match what has arrived by now: the feed may be silent."""
-        if self._exchange is not None:
-            self._exchange.process(max(self._clock.timestamp_ns(), self._venue_clock.timestamp_ns()))
+    def _drain(self, due_ns: int) -> None:
+        """Match what has arrived when it is due: the feed may be silent, and a loop's timer may be early."""
+        now_ns = self._clock.timestamp_ns()
+        if now_ns < due_ns:
+            self._loop.call_later(max((due_ns - now_ns) / 1e9, 0.001), self._drain, due_ns)
+        elif self._exchange is not None:
+            self._exchange.process(max(now_ns, self._venue_clock.timestamp_ns()))
 
     # -- Reports: what the venue knows is in the cache ------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.ui.engine_book import EngineBook
@@ -110,7 +110,7 @@ class ManualOrderForm(EngineTable):
         for name in wanted:
             if not values.get(name):
                 raise InputError(f"{name.replace('_', ' ')} is missing", field=name)
-        order = {name: values[name] for name in (*wanted, "side", "type", "time_in_force")}
+        order: dict[str, Any] = {name: values[name] for name in (*wanted, "side", "type", "time_in_force")}
         words, engine, is_reducing = self._describe(order["instrument_id"]), self.engine, self._is_reduce_only
 
         def submit(_: str) -> None:
