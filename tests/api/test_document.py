@@ -29,7 +29,7 @@ from tests.jobs.walks import wait_for
 from workbench.api.app import build_app
 from workbench.roles import Role
 
-COUNT = int(os.environ.get("WORKBENCH_COUNT", "10"))
+COUNT = int(os.environ.get("WORKBENCH_COUNT", "5"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

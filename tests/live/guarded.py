@@ -138,9 +138,9 @@ class GuardedEngine:
         """Return all that were started for this engine."""
         return [
             process
-            for process in psutil.process_iter(["cmdline"])
+            for process in psutil.process_iter(["cmdline", "status"])
             if str(self.directory.path) in (process.info["cmdline"] or [])
-            and process.status() != psutil.STATUS_ZOMBIE
+            and process.info["status"] != psutil.STATUS_ZOMBIE
         ]
 
     def clean_up(self) -> None:

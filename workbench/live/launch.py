@@ -160,6 +160,9 @@ def stop_engine(
                 f"the engine {directory.name} trades no more, but an emergency stop goes on closing what is open",
                 advice="wait until it has settled, or clear it",
             )
+        if status.is_alive and not status.is_guarded:  # It died since, or had not let go of its lock yet
+            with contextlib.suppress(ServerError, ConflictError):
+                ensure_guardian(directory, guardian=guardian)
         now = time.monotonic()
         if now > started + most:
             _kill_host(directory)
@@ -204,7 +207,7 @@ def spawn_guardian(directory: EngineDirectory, guardian: Sequence[str] = GUARDIA
     """Start a guardian unless one is there, without waiting for others who start one; it makes no second one."""
     if directory.is_held("guardian"):
         return False
-    # One that is killed before it has said anything is not the end of it.
+    # One that is killed before it guards is not the end of it.
     for is_last in (False, True):
         code = _run_guardian(directory, guardian, is_last=is_last)
         if code is not None:
@@ -229,9 +232,9 @@ def _run_guardian(directory: EngineDirectory, guardian: Sequence[str], *, is_las
     except (OSError, subprocess.TimeoutExpired) as e:
         raise ServerError(f"the guardian of the engine {directory.name} cannot be started: {e}") from e
     if code not in {0, HostExit.BUSY}:
-        end = " | ".join(read_output_end(directory.output, start, lines=3))
-        if not end and not is_last:
+        if not is_last:
             return None
+        end = " | ".join(read_output_end(directory.output, start, lines=3))
         raise ServerError(
             f"the guardian of the engine {directory.name} does not start: {end or f'exit code {code}'}"
         )
