@@ -9,33 +9,24 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Self
-from urllib.parse import urlencode
 
 import msgspec
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection
 
-from workbench.client.problems import build_problem_error
-from workbench.client.transport import PREFIX, Transport, is_loopback
+from workbench.client.sockets import open_socket, raise_if_refused
+from workbench.client.transport import Transport
 from workbench.engine_records import EngineEvent, Gap
-from workbench.errors import AuthenticationError, ForbiddenError, InputError, WorkbenchError
+from workbench.errors import WorkbenchError
 
 __all__ = ["EngineListener", "EngineStream", "Item", "Link"]
 
 _LOG = logging.getLogger(__name__)
-_OPEN_SECS = 10.0
 _CLOSE_SECS = 1.0
 _RETRY_SECS = 0.2
 _TAKE_SECS = 0.25
 # A server whose machine is gone says nothing; one that lives answers at once.
 _PING_SECS = 10.0
-_MAX_BYTES = 64_000_000
-_CLIENT_ERRORS = range(400, 500)
-_REFUSALS: dict[int, type[WorkbenchError]] = {
-    1008: InputError,
-    4401: AuthenticationError,
-    4403: ForbiddenError,
-}
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,30 +168,20 @@ class EngineStream:
     def _lose(self, message: str, error: Exception | None = None) -> Link | None:
         """Let the connection go; return what is to be said of it, unless that has been said."""
         self.close()
-        if isinstance(error, InvalidStatus) and error.response.status_code in _CLIENT_ERRORS:
-            raise build_problem_error(
-                error.response.status_code, bytes(error.response.body or b"")
-            ) from error
-        close = error.rcvd if isinstance(error, ConnectionClosed) else None
-        if close is not None and close.code in _REFUSALS:
-            raise _REFUSALS[close.code](close.reason or "the server refused the connection") from error
+        raise_if_refused(error)
         is_known = self._link is not None and not self._link.is_server
         self._link = Link(is_server=False, is_host=False, message=message)
         return None if is_known else self._link
 
     def _connect(self) -> ClientConnection:
-        endpoint = self._transport.endpoint
-        query = "" if self.after is None else "?" + urlencode({"after": self.after})
-        connection = connect(
-            f"ws{endpoint.url.removeprefix('http')}{PREFIX}/{self._place}/events{query}",
-            additional_headers={"Authorization": f"Bearer {endpoint.token}"},
-            proxy=None if is_loopback(endpoint.url) else True,
+        connection = open_socket(
+            self._transport,
+            self._place,
+            after=self.after,
             compression=None,
-            open_timeout=_OPEN_SECS,
             close_timeout=_CLOSE_SECS,
             ping_interval=_PING_SECS,
             ping_timeout=_PING_SECS,
-            max_size=_MAX_BYTES,
         )
         return self._stack.enter_context(connection)
 

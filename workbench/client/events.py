@@ -7,32 +7,21 @@ import math
 import time
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode
 
 import msgspec
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection
 
-from workbench.client.problems import build_problem_error
-from workbench.client.transport import PREFIX, Transport, is_loopback
-from workbench.errors import AuthenticationError, ForbiddenError, InputError, ServerError, WorkbenchError
+from workbench.client.sockets import open_socket, raise_if_refused
+from workbench.client.transport import Transport
+from workbench.errors import ServerError
 
 __all__ = ["EventStream"]
 
-_OPEN_SECS = 10.0
 _CLOSE_SECS = 2.0
 # How long a lost server is looked for: it may be on its way up again.
 _LOST_SECS = 30.0
 _RETRY_SECS = 0.3
-# A snapshot of all unfinished jobs is the largest message.
-_MAX_BYTES = 64_000_000
-_CLIENT_ERRORS = range(400, 500)
-# How a server that refuses closes a connection: the reason comes with it.
-_REFUSALS: dict[int, type[WorkbenchError]] = {
-    1008: InputError,
-    4401: AuthenticationError,
-    4403: ForbiddenError,
-}
 
 
 class EventStream:
@@ -117,13 +106,7 @@ class EventStream:
 
     def _raise_if_over(self, error: Exception) -> None:
         """Raise if the server has refused, or has been lost for too long."""
-        if isinstance(error, InvalidStatus) and error.response.status_code in _CLIENT_ERRORS:
-            raise build_problem_error(
-                error.response.status_code, bytes(error.response.body or b"")
-            ) from error
-        close = error.rcvd if isinstance(error, ConnectionClosed) else None
-        if close is not None and close.code in _REFUSALS:
-            raise _REFUSALS[close.code](close.reason or "the server refused the connection") from error
+        raise_if_refused(error)
         self._lost_at = self._lost_at or time.monotonic()
         if time.monotonic() - self._lost_at > _LOST_SECS:
             raise ServerError(
@@ -132,15 +115,11 @@ class EventStream:
             ) from error
 
     def _connect(self) -> ClientConnection:
-        endpoint = self._transport.endpoint
-        query = "" if self._after is None else "?" + urlencode({"after": self._after})
-        connection = connect(
-            f"ws{endpoint.url.removeprefix('http')}{PREFIX}/jobs/events{query}",
-            additional_headers={"Authorization": f"Bearer {endpoint.token}"},
-            proxy=None if is_loopback(endpoint.url) else True,
-            open_timeout=_OPEN_SECS,
+        connection = open_socket(
+            self._transport,
+            "jobs",
+            after=self._after,
             close_timeout=_CLOSE_SECS,
-            max_size=_MAX_BYTES,
         )
         return self._stack.enter_context(connection)
 

@@ -24,7 +24,6 @@ from nautilus_trader.trading.strategy import Strategy
 
 from workbench.errors import ConflictError, InputError, NotFoundError
 from workbench.live.context import HostContext
-from workbench.live.routes import ManualDesk
 
 __all__ = ["Desk", "Manual", "ManualConfig", "Subscriber"]
 
@@ -101,7 +100,7 @@ class Subscriber(Actor):
         """Do nothing: what it asked for ends with the engine."""
 
 
-class Desk(ManualDesk):
+class Desk:
     """
     Enters, changes and cancels orders for people, and closes positions.
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -39,24 +39,20 @@ _AGAIN_SECS = 0.5
 _MOST_TRACE = 8_000
 
 
-class ManualDesk:
+class ManualDesk(Protocol):
     """What people may do with orders and positions by hand; in the main loop. The host provides it."""
 
     def submit(self, values: dict[str, Any], user: str) -> dict[str, Any]:
         """Enter an order."""
-        raise NotImplementedError
 
     def cancel(self, client_order_id: str, user: str) -> dict[str, Any]:
         """Cancel an order."""
-        raise NotImplementedError
 
     def modify(self, client_order_id: str, values: dict[str, Any], user: str) -> dict[str, Any]:
         """Change an order."""
-        raise NotImplementedError
 
     def close(self, position_id: str, values: dict[str, Any], user: str) -> dict[str, Any]:
         """Close a position, or a part of it."""
-        raise NotImplementedError
 
 
 class _StateBody(msgspec.Struct, forbid_unknown_fields=True):
