@@ -19,7 +19,7 @@ from tests.ui.engine_desks import running_host
 from tests.ui.walking import Walks
 from workbench.client.transport import Endpoint
 from workbench.ui.engine_feed import EngineFeed
-from workbench.ui.job_feed import FeedState
+from workbench.ui.feed import FeedState
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_health import list_health
 from workbench.ui.engine_sight import find_quote_age, look
 from workbench.ui.engine_status import build_light, find_faults
-from workbench.ui.job_feed import FeedState, FeedStatus
+from workbench.ui.feed import FeedState, FeedStatus
 
 LIVE = FeedStatus(FeedState.LIVE, 100.0)
 

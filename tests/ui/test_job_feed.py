@@ -17,7 +17,8 @@ from tests.ui.walking import Walks
 from workbench.client.transport import Endpoint
 from workbench.errors import AuthenticationError
 from workbench.states import JobState
-from workbench.ui.job_feed import FeedState, JobFeed
+from workbench.ui.feed import FeedState
+from workbench.ui.job_feed import JobFeed
 
 
 @pytest.fixture(scope="module")

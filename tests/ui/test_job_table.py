@@ -10,7 +10,7 @@ from tests.ui.walking import Page, build_job
 from workbench.errors import AuthenticationError, ServerError
 from workbench.records import Progress
 from workbench.states import JobState
-from workbench.ui.job_feed import FeedState, FeedStatus
+from workbench.ui.feed import FeedState, FeedStatus
 from workbench.ui.job_list import JobWish
 from workbench.ui.job_rows import COLUMNS, JobRow
 from workbench.ui.job_table import JobTable, Load, build_table

@@ -18,7 +18,8 @@ from workbench.client.client import Client
 from workbench.client.job import Job
 from workbench.client.transport import Endpoint, Transport
 from workbench.states import JobState
-from workbench.ui.job_feed import FeedState, JobFeed
+from workbench.ui.feed import FeedState
+from workbench.ui.job_feed import JobFeed
 from workbench.ui.live_html import Action
 from workbench.ui.runner import BacktestRunner
 

@@ -12,8 +12,8 @@ from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_commands import EngineCommands
 from workbench.ui.engine_question import build_question
 from workbench.ui.engine_sight import Sight
+from workbench.ui.feed import FeedState
 from workbench.ui.formats import format_duration, format_time
-from workbench.ui.job_feed import FeedState
 
 __all__ = ["build_bars", "build_buttons", "build_emergency"]
 

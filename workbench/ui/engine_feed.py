@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from workbench.client.engine_events import Link
 from workbench.engine_records import EmergencyPolicy
-from workbench.errors import AuthenticationError, ForbiddenError, NotFoundError, ServerError, WorkbenchError
+from workbench.errors import NotFoundError, WorkbenchError
 from workbench.ui.engine_book import EngineBook
-from workbench.ui.job_feed import FeedState, FeedStatus
+from workbench.ui.feed import Feed, FeedState, FeedStatus
 
 if TYPE_CHECKING:
     from workbench.client.client import Client
@@ -30,16 +28,13 @@ _SOON_SECS = 0.25  # After something has changed
 _TABLES_SECS = 10.0
 _LEAST_GAP_SECS = 0.05
 _REFUSED_SECS = 30.0
-_CLOSE_SECS = 5.0
 _PAST = 300  # So many events from before it began to listen
 _MOST_FILLS = 500
 _BATCH = 500
 _CHANGES = frozenset({"position", "strategy", "gate", "engine", "alarm"})
 
-_log = logging.getLogger(__name__)
 
-
-class EngineFeed:
+class EngineFeed(Feed[EngineBook]):
     """
     Follows the events of an engine, and asks once a second where it stands; for any number of components.
 
@@ -56,16 +51,11 @@ class EngineFeed:
     """
 
     def __init__(self, client: Client, name: str = "default") -> None:
+        super().__init__(
+            client, EngineBook(), subject="the engine", thread_name=f"workbench-engine-feed-{name}"
+        )
         self.name = name
-        self._client = ref(client)
-        self._lock = threading.RLock()
-        self._book = EngineBook()
-        self._status = FeedStatus(FeedState.CONNECTING)
         self._regained: tuple[float, float] | None = None
-        self._callbacks: list[Callable[[], object]] = []
-        self._thread: threading.Thread | None = None
-        self._end = threading.Event()
-        self._wish = threading.Event()
         self._config_version = 0
         self._tables_at = 0.0
 
@@ -79,19 +69,9 @@ class EngineFeed:
             return feeds[name]
 
     @property
-    def status(self) -> FeedStatus:
-        """Return whether what it knows is true now."""
-        return self._status
-
-    @property
     def regained(self) -> tuple[float, float] | None:
         """Return when the server was back last, seconds since the epoch, and how long it had been away."""
         return self._regained
-
-    def read[T](self, reader: Callable[[EngineBook], T]) -> T:
-        """Return what `reader` makes of the book, which holds still meanwhile."""
-        with self._lock:
-            return reader(self._book)
 
     def load(self) -> None:
         """Ask once, here and now, unless the thread does; what cannot be had shows in `status`."""
@@ -109,70 +89,13 @@ class EngineFeed:
         except WorkbenchError as error:
             self._note_loss(end, error)
 
-    def subscribe(self, callback: Callable[[], object]) -> Callable[[], None]:
-        """
-        Have `callback` called when something has changed, and once a second because ages grow.
-
-        Parameters
-        ----------
-        callback : Callable
-            Called on the feed's thread, at most 20 times a second; it must not take long.
-
-        Returns
-        -------
-        Callable
-            Ends the subscription; the thread ends with the last one.
-
-        """
-        with self._lock:
-            self._callbacks.append(callback)
-            if self._thread is None:
-                self._start()
-
-        def unsubscribe() -> None:
-            with self._lock, contextlib.suppress(ValueError):
-                self._callbacks.remove(callback)
-                if not self._callbacks:
-                    self._stop()
-
-        return unsubscribe
-
     def refresh(self) -> None:
         """Ask where the engine stands as soon as possible: somebody has changed that."""
-        self._wish.set()
-
-    def close(self) -> None:
-        """End all subscriptions and the thread: within 5 s, or as soon as a server that hangs lets go of it."""
-        with self._lock:
-            self._callbacks.clear()
-            thread = self._stop()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_CLOSE_SECS)
-
-    def _start(self) -> None:
-        client = self._client()
-        if client is None:
-            return
-        self._end, self._wish = threading.Event(), threading.Event()
-        self._status = FeedStatus(FeedState.CONNECTING, self._status.heard_at)
-        self._thread = threading.Thread(
-            target=self._follow,
-            args=(client, self._end, self._wish),
-            name=f"workbench-engine-feed-{self.name}",
-            daemon=True,
-        )
-        self._thread.start()
-
-    def _stop(self) -> threading.Thread | None:
-        thread, self._thread = self._thread, None
-        self._end.set()
-        self._wish.set()
-        self._status = FeedStatus(FeedState.CLOSED, self._status.heard_at)
-        return thread
+        self._bell.set()
 
     # ---- the thread: it alone asks and listens, so that an answer is never older than an event that came before it
 
-    def _follow(self, client: Client, end: threading.Event, wish: threading.Event) -> None:
+    def _follow(self, client: Client, end: threading.Event, bell: threading.Event) -> None:
         engine = client.engine(self.name)
         polled_at = told_at = -_POLL_SECS
         is_news = True
@@ -180,12 +103,12 @@ class EngineFeed:
         try:
             while not end.is_set():
                 now = time.monotonic()
-                gap = _SOON_SECS if is_news or wish.is_set() else _POLL_SECS
-                if self._status.state == FeedState.REFUSED and not wish.is_set():
+                gap = _SOON_SECS if is_news or bell.is_set() else _POLL_SECS
+                if self._status.state == FeedState.REFUSED and not bell.is_set():
                     gap = _REFUSED_SECS
                 try:
                     if now - polled_at >= gap:
-                        wish.clear()
+                        bell.clear()
                         self._poll(client, engine, end)
                         polled_at, is_news = time.monotonic(), False
                         if not end.is_set():
@@ -195,7 +118,7 @@ class EngineFeed:
                         stream = engine.stream(after=self._find_start())
                     rest = max(min(polled_at + gap - time.monotonic(), _SOON_SECS), 0.0)
                     if stream is None:
-                        wish.wait(max(rest, 0.01))
+                        bell.wait(max(rest, 0.01))
                         continue
                     is_shown, is_change = self._take(stream, rest)
                     is_news |= is_change
@@ -205,7 +128,7 @@ class EngineFeed:
                     polled_at = time.monotonic()
                     self._note_loss(end, error)
                     self._tell(end)
-                    wish.wait(_SOON_SECS)
+                    bell.wait(_SOON_SECS)
                     continue
                 if is_shown and time.monotonic() - told_at >= _LEAST_GAP_SECS:
                     self._tell(end)
@@ -304,28 +227,6 @@ class EngineFeed:
             if before.state == FeedState.LOST and before.heard_at is not None:
                 self._regained = (now, now - before.heard_at)
             self._status = FeedStatus(FeedState.LIVE, now)
-
-    def _note_loss(self, end: threading.Event, error: Exception) -> None:
-        if end.is_set():
-            return
-        is_refused = isinstance(error, AuthenticationError | ForbiddenError)
-        if not isinstance(error, WorkbenchError):
-            _log.warning("the engine %s could not be followed", self.name, exc_info=error)
-            error = ServerError(f"the engine cannot be followed: {error}")
-        with self._lock:
-            if not end.is_set():
-                state = FeedState.REFUSED if is_refused else FeedState.LOST
-                # Its traceback would keep the client alive.
-                self._status = FeedStatus(state, self._status.heard_at, error.with_traceback(None))
-
-    def _tell(self, end: threading.Event) -> None:
-        with self._lock:
-            callbacks = [] if end.is_set() else list(self._callbacks)
-        for callback in callbacks:
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - one component that fails must not silence the others
-                _log.exception("a component could not take news of the engine %s", self.name)
 
 
 _FEEDS: WeakKeyDictionary[Client, dict[str, EngineFeed]] = WeakKeyDictionary()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from workbench.states import EngineState
 from workbench.ui.engine_book import EngineBook
+from workbench.ui.feed import FeedState, FeedStatus
 from workbench.ui.formats import format_duration, format_time
-from workbench.ui.job_feed import FeedState, FeedStatus
 
 __all__ = ["Sight", "find_quote_age", "look"]
 

@@ -8,7 +8,7 @@ from workbench.ui.engine_badges import build_badge, build_dot, build_environment
 from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_piece import EnginePiece
 from workbench.ui.engine_sight import Sight
-from workbench.ui.job_feed import FeedState
+from workbench.ui.feed import FeedState
 
 __all__ = ["EngineStatusIndicator", "build_light", "find_faults"]
 

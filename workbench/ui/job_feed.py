@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
-from workbench.errors import AuthenticationError, ForbiddenError, NotFoundError, ServerError, WorkbenchError
+from workbench.errors import NotFoundError
 from workbench.records import EquityTrace, JobRecord
+from workbench.ui.feed import Feed, FeedState, FeedStatus
 from workbench.ui.job_book import JobBook
 from workbench.ui.sparkline import Curve
 
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
     from workbench.client.client import Client
     from workbench.client.events import EventStream
 
-__all__ = ["FeedState", "FeedStatus", "JobFeed"]
+__all__ = ["JobFeed"]
 
 _POLL_SECS = 0.25
 # Subscribers render: more often than this they would for nothing.
@@ -29,44 +25,10 @@ _LEAST_GAP_SECS = 0.05
 _TICK_SECS = 1.0  # Ages are shown in seconds
 _RETRY_SECS = 1.0
 _REFUSED_SECS = 30.0
-_CLOSE_SECS = 5.0
 _RECENT = 200
 
-_log = logging.getLogger(__name__)
 
-
-class FeedState(StrEnum):
-    """Whether what a feed knows is true now."""
-
-    CONNECTING = "connecting"
-    LIVE = "live"
-    LOST = "lost"
-    REFUSED = "refused"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True)
-class FeedStatus:
-    """
-    Whether what a feed knows is true now, and since when it may not be.
-
-    Attributes
-    ----------
-    state : FeedState
-        LIVE means that it is.
-    heard_at : float, optional
-        When the server was there last, seconds since the epoch; ``None`` if it never was.
-    error : WorkbenchError, optional
-        Why it is lost, or refuses.
-
-    """
-
-    state: FeedState
-    heard_at: float | None = None
-    error: WorkbenchError | None = None
-
-
-class JobFeed:
+class JobFeed(Feed[JobBook]):
     """
     Follows what happens to the jobs and keeps their records; for any number of components.
 
@@ -80,14 +42,7 @@ class JobFeed:
     """
 
     def __init__(self, client: Client) -> None:
-        self._client = ref(client)
-        self._lock = threading.RLock()
-        self._book = JobBook()
-        self._status = FeedStatus(FeedState.CONNECTING)
-        self._callbacks: list[Callable[[], object]] = []
-        self._thread: threading.Thread | None = None
-        self._end = threading.Event()
-        self._bell = threading.Event()
+        super().__init__(client, JobBook(), subject="the events", thread_name="workbench-job-feed")
 
     @classmethod
     def of(cls, client: Client) -> JobFeed:
@@ -97,11 +52,6 @@ class JobFeed:
             if feed is None:
                 feed = _FEEDS[client] = cls(client)
             return feed
-
-    @property
-    def status(self) -> FeedStatus:
-        """Return whether what it knows is true now."""
-        return self._status
 
     @property
     def jobs(self) -> dict[str, JobRecord]:
@@ -114,74 +64,14 @@ class JobFeed:
         """Return a number that grows with every change of a record, not with progress."""
         return self._book.version
 
-    def read[T](self, reader: Callable[[JobBook], T]) -> T:
-        """Return what `reader` makes of the book, which holds still meanwhile."""
-        with self._lock:
-            return reader(self._book)
-
     def fill(self, job_id: str, trace: EquityTrace) -> None:
         """Take the equity of a run from before this feed began to listen."""
         with self._lock:
             self._book.curves.setdefault(job_id, Curve()).fill(trace)
 
-    def subscribe(self, callback: Callable[[], object]) -> Callable[[], None]:
-        """
-        Have `callback` called when something has changed, and once a second while ages grow.
-
-        Parameters
-        ----------
-        callback : Callable
-            Called on the feed's thread, at most 20 times a second; it must not take long.
-
-        Returns
-        -------
-        Callable
-            Ends the subscription; the thread ends with the last one.
-
-        """
-        with self._lock:
-            self._callbacks.append(callback)
-            if self._thread is None:
-                self._start()
-
-        def unsubscribe() -> None:
-            with self._lock, contextlib.suppress(ValueError):
-                self._callbacks.remove(callback)
-                if not self._callbacks:
-                    self._stop()
-
-        return unsubscribe
-
     def retry(self) -> None:
         """Look for a lost server at once."""
         self._bell.set()
-
-    def close(self) -> None:
-        """End all subscriptions and the thread: within 5 s, or as soon as a server that hangs lets go of it."""
-        with self._lock:
-            self._callbacks.clear()
-            thread = self._stop()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_CLOSE_SECS)
-
-    def _start(self) -> None:
-        client = self._client()
-        if client is None:
-            return
-        # Its own, so that a thread that lingers with a server that hangs is not woken by what is meant for the next.
-        self._end, self._bell = threading.Event(), threading.Event()
-        self._status = FeedStatus(FeedState.CONNECTING, self._status.heard_at)
-        self._thread = threading.Thread(
-            target=self._follow, args=(client, self._end, self._bell), name="workbench-job-feed", daemon=True
-        )
-        self._thread.start()
-
-    def _stop(self) -> threading.Thread | None:
-        thread, self._thread = self._thread, None
-        self._end.set()
-        self._bell.set()
-        self._status = FeedStatus(FeedState.CLOSED, self._status.heard_at)
-        return thread
 
     def _follow(self, client: Client, end: threading.Event, bell: threading.Event) -> None:
         """Take what the server says until `end`; `bell` cuts a wait short."""
@@ -213,16 +103,6 @@ class JobFeed:
             return False
         self._take(end, message)
         return self._settle(client, end) or message is not None
-
-    def _note_loss(self, end: threading.Event, error: Exception | None) -> None:
-        is_refused = isinstance(error, AuthenticationError | ForbiddenError)
-        if error is not None and not isinstance(error, WorkbenchError):
-            _log.warning("the events could not be followed", exc_info=error)
-            error = ServerError(f"the events cannot be followed: {error}")
-        with self._lock:
-            if not end.is_set():
-                state = FeedState.REFUSED if is_refused else FeedState.LOST
-                self._status = FeedStatus(state, self._status.heard_at, error or self._status.error)
 
     def _take(self, end: threading.Event, message: dict[str, Any] | None) -> None:
         with self._lock:
@@ -258,15 +138,6 @@ class JobFeed:
 
     def _has_ages(self) -> bool:
         return self._status.state != FeedState.LIVE or bool(self._book.heard_at)
-
-    def _tell(self, end: threading.Event) -> None:
-        with self._lock:
-            callbacks = [] if end.is_set() else list(self._callbacks)
-        for callback in callbacks:
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - one component that fails must not silence the others
-                _log.exception("a component could not take news of the jobs")
 
 
 _FEEDS: WeakKeyDictionary[Client, JobFeed] = WeakKeyDictionary()

@@ -11,8 +11,8 @@ from typing import Any
 from workbench.errors import AuthenticationError, ForbiddenError
 from workbench.records import JobRecord
 from workbench.states import JobState
+from workbench.ui.feed import FeedState, FeedStatus
 from workbench.ui.formats import format_duration
-from workbench.ui.job_feed import FeedState, FeedStatus
 from workbench.ui.job_list import GROUPS, ORDERS, JobWish
 from workbench.ui.job_rows import COLUMNS, JobRow, build_error_html, build_row, find_verbs
 

@@ -14,8 +14,9 @@ from workbench.errors import WorkbenchError
 from workbench.records import EquityTrace, Inspection, JobRecord
 from workbench.states import JobState
 from workbench.ui.component import Component, Fragment
+from workbench.ui.feed import FeedState, FeedStatus
 from workbench.ui.job_book import JobBook
-from workbench.ui.job_feed import FeedState, FeedStatus, JobFeed
+from workbench.ui.job_feed import JobFeed
 from workbench.ui.job_list import GROUPS, ORDERS, JobList, JobWish
 from workbench.ui.job_reader import JobAnswer, load_answer, load_traces
 from workbench.ui.job_rows import JobRow, find_verbs
