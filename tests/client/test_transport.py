@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -116,3 +118,43 @@ def test_post_whose_answer_is_lost_is_sent_once() -> None:
 )
 def test_loopback_is_told_from_the_rest(url: str, is_here: bool) -> None:
     assert is_loopback(url) is is_here
+
+
+@contextlib.contextmanager
+def answering(status: int, body: bytes = b"{}") -> Iterator[str]:
+    """Answer every request in the same way."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_another_who_has_the_port_of_a_server_that_moved_is_not_believed(status: int) -> None:
+    with answering(status) as stranger, answering(200, b'{"moved":true}') as server:
+        places = [Endpoint(server, "token")]
+        transport = Transport(Endpoint(stranger, "token"), locate=lambda: places[0])
+        assert transport.fetch_json("GET", "jobs") == {"moved": True}
+        transport.close()
+
+
+def test_refusal_of_a_server_that_is_where_it_was_is_raised() -> None:
+    with answering(404, b"") as server:
+        endpoint = Endpoint(server, "token")
+        transport = Transport(endpoint, locate=lambda: endpoint)
+        with pytest.raises(InputError, match="the server answered 404"):
+            transport.fetch("GET", "jobs")
+        transport.close()

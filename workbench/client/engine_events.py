@@ -168,7 +168,7 @@ class EngineStream:
     def _lose(self, message: str, error: Exception | None = None) -> Link | None:
         """Let the connection go; return what is to be said of it, unless that has been said."""
         self.close()
-        raise_if_refused(error)
+        raise_if_refused(error, self._transport)
         is_known = self._link is not None and not self._link.is_server
         self._link = Link(is_server=False, is_host=False, message=message)
         return None if is_known else self._link

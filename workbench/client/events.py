@@ -106,7 +106,7 @@ class EventStream:
 
     def _raise_if_over(self, error: Exception) -> None:
         """Raise if the server has refused, or has been lost for too long."""
-        raise_if_refused(error)
+        raise_if_refused(error, self._transport)
         self._lost_at = self._lost_at or time.monotonic()
         if time.monotonic() - self._lost_at > _LOST_SECS:
             raise ServerError(

@@ -55,9 +55,9 @@ def open_socket(transport: Transport, place: str, *, after: int | None, **option
     return connection
 
 
-def raise_if_refused(error: Exception | None) -> None:
+def raise_if_refused(error: Exception | None, transport: Transport) -> None:
     """
-    Raise what the server said, if a connection ended because it refused.
+    Raise what the server said, if a connection ended because it refused, and it still is where it was.
 
     Raises
     ------
@@ -65,8 +65,13 @@ def raise_if_refused(error: Exception | None) -> None:
         An unknown token, for example.
 
     """
-    if isinstance(error, InvalidStatus) and error.response.status_code in _CLIENT_ERRORS:
-        raise build_problem_error(error.response.status_code, bytes(error.response.body or b"")) from error
+    is_http = isinstance(error, InvalidStatus) and error.response.status_code in _CLIENT_ERRORS
     close = error.rcvd if isinstance(error, ConnectionClosed) else None
-    if close is not None and close.code in _REFUSALS:
+    is_close = close is not None and close.code in _REFUSALS
+    # The port of a server that is gone may be another's by now, who refuses what it does not know.
+    if (is_http or is_close) and transport.relocate():
+        return
+    if isinstance(error, InvalidStatus) and is_http:
+        raise build_problem_error(error.response.status_code, bytes(error.response.body or b"")) from error
+    if close is not None and is_close:
         raise _REFUSALS[close.code](close.reason or "the server refused the connection") from error

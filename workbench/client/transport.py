@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from workbench.client.problems import build_problem_error
-from workbench.errors import InputError, ServerError
+from workbench.errors import InputError, ServerError, WorkbenchError
 
 __all__ = ["PREFIX", "Endpoint", "Transport", "build_http", "is_loopback"]
 
@@ -78,11 +78,13 @@ class Transport:
         if self._closed.wait(secs):
             raise ServerError("the client was closed")
 
-    def relocate(self) -> None:
-        """Look where the server is now."""
+    def relocate(self) -> bool:
+        """Look where the server is now; return whether that is elsewhere, or its token another."""
+        before = self._endpoint
         found = None if self._locate is None else self._locate()
         if found is not None:
             self._endpoint = found
+        return self._endpoint != before
 
     def fetch(
         self,
@@ -109,6 +111,13 @@ class Transport:
         while True:
             try:
                 return self._send(method, path, params, content, timeout_secs)
+            except ServerError:
+                raise
+            except WorkbenchError:
+                # The port of a server that is gone may be another's by now, who refuses what it does not know.
+                if next(delays, None) is None or not self.relocate():
+                    raise
+                continue
             except httpx.TimeoutException as e:
                 raise ServerError(
                     f"the server at {self._endpoint.url} did not answer within {timeout_secs:g} s",

@@ -224,7 +224,7 @@ class EngineFeed(Feed[EngineBook]):
             if end.is_set():
                 return
             before, now = self._status, time.time()
-            if before.state == FeedState.LOST and before.heard_at is not None:
+            if before.state in {FeedState.LOST, FeedState.REFUSED} and before.heard_at is not None:
                 self._regained = (now, now - before.heard_at)
             self._status = FeedStatus(FeedState.LIVE, now)
 
