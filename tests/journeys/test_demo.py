@@ -158,10 +158,38 @@ def test_readme_python_runs_after_the_demo(
     assert "'unit': '%'" in shown[0]
 
 
+def test_readme_engine_is_started_watched_and_stopped(
+    demo: subprocess.CompletedProcess[str],
+    workspace: Path,  # noqa: F811
+) -> None:
+    (block,) = re.findall(r"```bash\n(.*?)```", README.read_text(), re.DOTALL)
+    environment = build_environment(workspace)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    try:
+        result = subprocess.run(
+            ["bash", "-e"],
+            # No terminal asks here for the word.
+            input=f"cd {shlex.quote(str(workspace))}\n"
+            + block.replace('"only a try"', '"only a try" --yes y'),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        stop = ["-m", "workbench.cli.main", "engine", "stop"]
+        subprocess.run([sys.executable, *stop], env=environment, capture_output=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"^state +RUNNING", result.stdout, re.MULTILINE)
+    assert "default: latched" in result.stdout
+    assert re.search(r"^default +SANDBOX +STOPPED", result.stdout, re.MULTILINE)
+
+
 def test_readme_commands_exist() -> None:
     text = README.read_text().replace("\\\n", " ")
     lines = re.findall(
-        r"^(?:    |.*`)workbench ((?:data|backtest|batch|demo|lab)\b[^`\n#]*)", text, re.MULTILINE
+        r"^(?:    |.*`)?workbench ((?:data|backtest|batch|demo|lab|engine)\b[^`\n#]*)", text, re.MULTILINE
     )
     assert len(lines) >= 6
     for line in lines:
