@@ -17,7 +17,7 @@ from workbench.jobs.kinds import JobEnd
 from workbench.jobs.pool import Launcher
 from workbench.records import JobRecord, Progress
 
-__all__ = ["ReportKind", "prepare", "report", "serve"]
+__all__ = ["ReportKind", "build_settings", "prepare", "report", "serve"]
 
 
 class ReportKind:
@@ -59,7 +59,7 @@ def report(spec: dict[str, Any], control: Control) -> dict[str, Any]:
 @contextlib.contextmanager
 def serve(workspace: Path) -> Iterator[Settings]:
     """Run the server in a process of its own, and end it."""
-    settings = _build_settings(workspace)
+    settings = build_settings(workspace)
     here = str(Path(__file__).resolve().parent)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     with subprocess.Popen(
@@ -76,7 +76,8 @@ def serve(workspace: Path) -> Iterator[Settings]:
             process.terminate()
 
 
-def _build_settings(workspace: Path) -> Settings:
+def build_settings(workspace: Path) -> Settings:
+    """Return the settings of a workspace that is for the benchmark alone."""
     state = workspace / ".workbench"
     return Settings(
         workspace=workspace,
@@ -93,4 +94,4 @@ if __name__ == "__main__":
     from workbench.api import server
 
     server.BacktestKind = ReportKind  # type: ignore[misc, assignment]
-    server.run(_build_settings(Path(sys.argv[1])))
+    server.run(build_settings(Path(sys.argv[1])))

@@ -38,6 +38,8 @@ BENCHMARKS = (
     "journal",
     "engine_bridge",
     "engine_emergency",
+    "engine_clients",
+    "engine_start",
 )
 PACKAGES = ("nautilus-workbench", "nautilus_trader", "numpy", "pandas", "pyarrow")
 

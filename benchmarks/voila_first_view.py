@@ -1,8 +1,9 @@
 """
 How long a reader waits for the backtests dashboard: from the request until the list of runs is on the screen.
 
-Each round is a browser that has never seen the page, and a kernel that was preheated. What a view costs without one is
-in the detail. Needs chromium.
+Each round is a browser that has never seen the page and is signed in by a link on the way, and a kernel that was
+preheated: it has imported what the page needs, and waits to hear whose page it is. What a view costs without one is in
+the detail. Needs chromium.
 """
 
 from __future__ import annotations

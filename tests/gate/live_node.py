@@ -34,6 +34,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from workbench.gate.gate import Gate
 from workbench.gate.limits import parse_limits
+from workbench.gate.raw import to_decimal
 from workbench.gate.rules import TradingState
 from workbench.live.valuer import LiveValuer
 
@@ -56,6 +57,10 @@ class Sender(Strategy):
 
     def __init__(self, tag: str) -> None:
         super().__init__(StrategyConfig(order_id_tag=tag))
+        self.on_rejection: Callable[[], None] = lambda: None
+
+    def on_order_modify_rejected(self, event: Any) -> None:
+        self.on_rejection()
 
     def on_start(self) -> None:
         pass
@@ -241,6 +246,9 @@ class Play:
             self.found[way] = fates
         await self.play_bound_reference()
         await self.play_modify()
+        await self.play_modify_turned_back()
+        await self.play_again()
+        await self.play_without_client()
         await self.play_cancels()
         await self.play_blocked_loop()
         await self.play_closing()
@@ -282,6 +290,66 @@ class Play:
         await self.wait(lambda: len(self.gate.log.denied) == denied + 3)
         self.found["modify halted"] = int(order.quantity)
         await self.flatten()
+
+    async def play_modify_turned_back(self) -> None:
+        """Nautilus's risk engine turns one modification back while another is on its way."""
+        order = self.one.build_limit(10_000)
+        self.one.submit_order(order)
+        await self.find_fate([order], (OrderStatus.ACCEPTED,))
+        counted: list[int] = []
+        ledger = self.gate._ledger
+        self.one.on_rejection = lambda: counted.append(
+            int(to_decimal(ledger.orders[order.client_order_id].quantity))
+        )
+        self.one.modify_order(order, quantity=Quantity.from_int(90_000))
+        self.one.modify_order(order, price=Price.from_str("1.2000001"))  # Finer than a tick
+        await self.wait(lambda: counted and order.quantity == 90_000)
+        self.found["modify turned back"] = counted
+        await self.flatten()
+
+    async def play_again(self) -> None:
+        """The same order a second time, past the strategy's own methods; and another one of its id."""
+        order = self.one.build_limit(60_000)
+        self.one.submit_order(order)
+        await self.find_fate([order], (OrderStatus.ACCEPTED,))
+        denied = len(self.gate.log.denied)
+        command = SubmitOrder(order.trader_id, order.strategy_id, order, UUID4(), 0)
+        self.kernel.msgbus.send("ExecEngine.execute", command)
+        await self.wait(lambda: len(self.gate.log.denied) == denied + 1)
+        other = MarketOrder(
+            trader_id=order.trader_id,
+            strategy_id=order.strategy_id,
+            instrument_id=GBPUSD.id,
+            client_order_id=order.client_order_id,
+            order_side=OrderSide.BUY,
+            quantity=Quantity.from_int(30_000),
+            init_id=UUID4(),
+            ts_init=0,
+        )
+        self.kernel.msgbus.send(
+            "ExecEngine.execute", SubmitOrder(order.trader_id, order.strategy_id, other, UUID4(), 0)
+        )
+        await self.wait(lambda: len(self.gate.log.denied) == denied + 2)
+        self.found["again"] = {
+            "reasons": [e.reason for e in list(self.gate.log.denied)[denied:]],
+            "status": order.status.name,
+            "fills": len(self.cache.positions_open()),
+            "beside": await self.find_fate(
+                self.one.send_submit(50_000), (OrderStatus.DENIED, OrderStatus.FILLED)
+            ),
+        }
+        await self.flatten()
+
+    async def play_without_client(self) -> None:
+        """An order that nobody could take to a venue counts for nothing."""
+        stray = TestInstrumentProvider.default_fx_ccy("EUR/USD", Venue("NOWHERE"))
+        self.cache.add_instrument(stray)
+        order = self.one.order_factory.limit(
+            stray.id, OrderSide.BUY, Quantity.from_int(1_000), Price.from_str("1.20000")
+        )
+        self.one.submit_order(order)
+        fates = await self.find_fate([order], (OrderStatus.DENIED,))
+        self.found["without client"] = [*fates, self.gate.log.denied[-1].reason]
 
     async def play_cancels(self) -> None:
         orders = [self.one.build_limit(10_000, f"1.{20 + n}000") for n in range(4)]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import inspect
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from workbench.errors import ConfigError
-from workbench.gate.actor import build_risk_gate
-from workbench.gate.limits import BreachAction, parse_limits
+from workbench.gate.actor import RiskGateConfig, build_risk_gate
+from workbench.gate.limits import BreachAction, Limits, parse_limits
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,17 @@ def test_day_may_begin_at_a_boundary_with_a_name() -> None:
 
     assert (new_york.day_start_mins, str(new_york.day_zone)) == (1020, "America/New_York")
     assert (utc.day_start_mins, str(utc.day_zone)) == (0, "UTC")
+
+
+def test_old_marks_count_as_missing_unless_that_is_switched_off() -> None:
+    assert parse_limits().max_mark_age_secs == Limits().max_mark_age_secs == 300
+    assert parse_limits(max_mark_age_secs=None).max_mark_age_secs is None
+
+
+def test_defaults_of_the_configuration_are_those_of_the_limits() -> None:
+    default = RiskGateConfig()
+    for name, parameter in inspect.signature(parse_limits).parameters.items():
+        assert getattr(default, name) == parameter.default, name
 
 
 def test_without_limits_nothing_is_limited() -> None:

@@ -46,6 +46,21 @@ def test_modification_may_not_add_above_a_limit(found: dict[str, Any]) -> None:
     assert price == "1.49900"
 
 
+def test_modification_that_is_turned_back_frees_nothing_of_another(found: dict[str, Any]) -> None:
+    assert found["modify turned back"] == [90_000], "what the venue was asked for counts until it answers"
+
+
+def test_order_passes_once_and_a_second_of_its_id_changes_nothing(found: dict[str, Any]) -> None:
+    again = found["again"]
+    assert again["reasons"] == ["an order of this id was sent before"] * 2
+    assert (again["status"], again["fills"]) == ("ACCEPTED", 0)
+    assert again["beside"] == ["DENIED"], "the first counts as before"
+
+
+def test_order_without_a_way_to_a_venue_is_denied(found: dict[str, Any]) -> None:
+    assert found["without client"] == ["DENIED", "there is no client for orders of EUR/USD.NOWHERE"]
+
+
 def test_halted_engine_changes_no_order_and_cancels_any(found: dict[str, Any]) -> None:
     assert found["modify halted"] == 90_000, "not even a smaller one"
     assert found["cancels halted"] == ["CANCELED"] * 4

@@ -11,7 +11,7 @@ from nautilus_trader.system.kernel import NautilusKernel
 
 from workbench.errors import ConfigError
 from workbench.gate.gate import Gate
-from workbench.gate.limits import Limits, parse_limits
+from workbench.gate.limits import MAX_MARK_AGE_SECS, Limits, parse_limits
 from workbench.gate.valuer import Valuer
 
 __all__ = ["RiskGate", "RiskGateConfig", "build_risk_gate"]
@@ -39,9 +39,10 @@ class RiskGateConfig(ActorConfig, frozen=True):  # type: ignore[call-arg]
         The largest fraction that equity may lose since its peak, such as 0.05.
     max_orders_per_sec : int, optional
         The most orders and modifications within a second.
-    max_mark_age_secs : float, optional
-        How old the price of something held may be, in seconds. While one is older, nothing is risked anew that a limit
-        needs it for. In a live engine only: a backtest has the prices of its moment.
+    max_mark_age_secs : float, optional, default 300
+        How old the price of something held may be, in seconds; ``None``: of any age. While one is older, nothing is
+        risked anew that a limit needs it for, and nothing is closed either. An engine that holds something while its
+        market is closed needs more, or ``None``. In a live engine only: a backtest has the prices of its moment.
     day_start : str, default '00:00'
         When the day of the daily loss begins: a time of day, or the name ``UTC`` (midnight) or ``NEW_YORK_CLOSE``
         (17:00 in New York), which needs no time zone.
@@ -60,7 +61,7 @@ class RiskGateConfig(ActorConfig, frozen=True):  # type: ignore[call-arg]
     max_daily_loss: str | None = None
     max_drawdown: str | None = None
     max_orders_per_sec: int | None = None
-    max_mark_age_secs: float | None = None
+    max_mark_age_secs: float | None = MAX_MARK_AGE_SECS
     day_start: str = "00:00"
     day_zone: str = "UTC"
     on_breach: str = "FLATTEN"

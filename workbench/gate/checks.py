@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from math import inf
 
+from nautilus_trader.execution.client import ExecutionClient
 from nautilus_trader.execution.engine import ExecutionEngine
+from nautilus_trader.execution.messages import ModifyOrder, TradingCommand
 from nautilus_trader.model.enums import OmsType, OrderSide, OrderType, PositionSide
 from nautilus_trader.model.identifiers import PositionId
-from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.model.orders import Order
 
+from workbench.gate.changes import Change, Changes
 from workbench.gate.ledger import Ledger
 from workbench.gate.limits import Limits
 from workbench.gate.raw import SCALE, to_decimal, to_raw
@@ -29,6 +32,7 @@ __all__ = ["Checks"]
 
 _SECOND_NS = 1_000_000_000
 _NONE = Decimal(0)
+_SQUARE = SCALE * SCALE
 
 
 class Checks:
@@ -50,6 +54,7 @@ class Checks:
         self._limits = limits
         self._ledger = ledger
         self._engine = engine
+        self._find_order = ledger.find_order
         self._sent: deque[int] = deque(maxlen=limits.max_orders_per_sec or 0)
         self._gross = _scale(limits.max_exposure)
         self._net = _scale(limits.max_net_exposure)
@@ -97,17 +102,18 @@ class Checks:
         ledger = self._ledger
         tally = ledger.tallies.get(order.instrument_id)
         # An order without a price of its own, or one that came before, is for the exact check
-        if tally is None or not order.has_price or order.is_quote_quantity:
+        if tally is None or not tally.is_routed or not order.has_price or order.is_quote_quantity:
             return False
         client_order_id = order.client_order_id
-        if client_order_id in ledger.orders:
+        if client_order_id in ledger.orders or self._find_order(client_order_id) is not order:
+            return False
+        if order.event_count > 1:
             return False
         sent = self._sent
         if sent.maxlen and len(sent) == sent.maxlen and now_ns - sent[0] < _SECOND_NS:
             return False
         is_buy = order.is_buy
-        left = order.quantity
-        quantity = left.raw
+        quantity = order.quantity.raw
         pending = tally.pending
         most = tally.most
         if order.is_reduce_only:
@@ -122,9 +128,10 @@ class Checks:
                     return False
             worth = 0
             if ledger.is_valued:
-                if ledger.unpriced:
+                price, factor = order.price.raw, tally.factor
+                if factor is None or price < tally.least[is_buy] or ledger.unpriced:
                     return False
-                worth = abs(tally.instrument.notional_value(left, order.price).raw)
+                worth = -(-quantity * price * factor // _SQUARE)
                 if not self._has_room(tally, worth, is_buy):
                     return False
         if sent.maxlen:
@@ -133,6 +140,34 @@ class Checks:
         return True
 
     def _has_room(self, tally: Tally, worth: int, is_buy: bool) -> bool:
+        sums = tally.sums
+        if sums.ceilings is None or len(self._ledger.sums) > 1:
+            return self._has_room_in_all(tally, worth, is_buy)
+        most_gross, most_net, most_margin, most_needed = sums.ceilings
+        side = sums.net + sums.buys if is_buy else sums.sells - sums.net
+        needed = worth * tally.margin_pending
+        return (
+            sums.gross + sums.buys + sums.sells + worth <= most_gross
+            and side + worth <= most_net
+            and sums.margin + needed <= most_margin
+            and needed <= most_needed
+        )
+
+    def set_ceilings(self) -> None:
+        """Say for each currency what `_has_room_in_all` comes to, where there is no other."""
+        for sums in self._ledger.sums:
+            rate = sums.rate_up
+            if rate is None or rate <= 0:
+                sums.ceilings = None
+                continue
+            sums.ceilings = (
+                inf if self._gross is None else self._gross // rate,
+                inf if self._net is None else self._net // rate,
+                inf if self._margin is None else self._margin // rate,
+                inf if self._margin is None else (self._margin - self._margin_reported) // rate,
+            )
+
+    def _has_room_in_all(self, tally: Tally, worth: int, is_buy: bool) -> bool:
         rate = tally.sums.rate_up
         if rate is None:
             return False
@@ -158,56 +193,49 @@ class Checks:
     # -- Exactly --
 
     def admit(
-        self, order: Order, position_id: PositionId | None, stand: Stand
+        self, order: Order, command: TradingCommand, stand: Stand
     ) -> tuple[str | None, OrderEntry | None]:
         """Count an order if it passes; return why it does not, or how it is counted."""
         ledger = self._ledger
         tally = ledger.open_tally(order.instrument_id)
         if tally is None:
             return f"there is no instrument {order.instrument_id}", None
-        old = ledger.orders.get(order.client_order_id)
-        quantity = tally.measure_quantity(order, order.leaves_qty, None)
-        worth = self._measure_worth(order, quantity, None, tally)
-        reason = self._check(order, position_id, stand, tally, old, quantity, worth)
+        client = self._engine._find_client_for_command(command)
+        if client is None and command.client_id not in self._engine._external_clients:
+            return f"there is no client for orders of {order.instrument_id}", None
+        units, worth = self._measure(order, tally, None)
+        reason = self._check(order, command.position_id, client, stand, tally, None, units, worth)
         if reason is not None:
             return reason, None
-        return None, ledger.admit(order, tally, find_index(order), quantity or 0, worth)
+        tally.is_routed = tally.is_routed or (client is not None and command.client_id is None)
+        return None, ledger.admit(order, tally, find_index(order), units or 0, worth)
 
     def admit_change(
-        self,
-        order: Order,
-        position_id: PositionId | None,
-        stand: Stand,
-        quantity: Quantity | None,
-        price: Price | None,
+        self, order: Order, position_id: PositionId | None, command: ModifyOrder, change: Change, stand: Stand
     ) -> str | None:
-        """Count what a modification asks for if it passes, or return why it does not."""
+        """Return why a modification may not pass; what it asks for is not counted yet."""
         ledger = self._ledger
         ledger.recount(order)
         entry = ledger.orders.get(order.client_order_id)
         tally = ledger.open_tally(order.instrument_id)
         if tally is None:
             return f"there is no instrument {order.instrument_id}"
-        wanted = order.quantity if quantity is None else quantity
-        left = Quantity.from_raw(max(0, wanted.raw - order.filled_qty.raw), wanted.precision)
-        units = tally.measure_quantity(order, left, price)
-        worth = self._measure_worth(order, units, price, tally)
-        reason = self._check(order, position_id, stand, tally, entry, units, worth)
-        if reason is None and entry is not None:
-            ledger.ask(entry, units or 0, worth)
-        return reason
+        changes = Changes(entry.changes if entry is not None else None)
+        changes.add(change)
+        units, worth = self._measure(order, tally, changes)
+        client = self._engine._find_client_for_command(command)
+        return self._check(order, position_id, client, stand, tally, entry, units, worth)
 
-    def _measure_worth(
-        self, order: Order, quantity: int | None, price: Price | None, tally: Tally
-    ) -> int | None:
-        if not self._ledger.is_valued or order.is_reduce_only:
-            return 0
-        return tally.measure_worth(order, quantity, price)
+    def _measure(self, order: Order, tally: Tally, changes: Changes | None) -> tuple[int | None, int | None]:
+        units, worth = self._ledger.measure(order, tally, changes)
+        # What rests may be worth what its own price says. What is to be sent may be filled at once, at the market's
+        return units, worth if not worth or tally.has_price_for(order) else None
 
     def _check(
         self,
         order: Order,
         position_id: PositionId | None,
+        client: ExecutionClient | None,
         stand: Stand,
         tally: Tally,
         own: OrderEntry | None,
@@ -216,7 +244,7 @@ class Checks:
     ) -> str | None:
         """Return why an order is denied; `own` is what is counted for it already."""
         limits = self._limits
-        is_netting = self._is_netting(order)
+        is_netting = self._is_netting(order, client)
         is_buy = order.side == OrderSide.BUY
         most = limits.find_max_position(order.instrument_id.value)
         holding = tally.build_holding(is_netting=is_netting, without=own)
@@ -281,12 +309,12 @@ class Checks:
     def _explain(self, tally: Tally) -> str:
         return self._ledger.explain() or self._ledger.explain_tally(tally)
 
-    def _is_netting(self, order: Order) -> bool:
+    def _is_netting(self, order: Order, client: ExecutionClient | None) -> bool:
         oms_type = self._engine._oms_overrides.get(order.strategy_id, OmsType.UNSPECIFIED)
-        if oms_type != OmsType.UNSPECIFIED:
-            return bool(oms_type == OmsType.NETTING)
-        clients = self._engine.get_clients_for_orders([order])
-        return all(client.oms_type == OmsType.NETTING for client in clients)
+        if oms_type == OmsType.UNSPECIFIED and client is not None:
+            oms_type = client.oms_type
+        # Where it is not known, each side by itself is the more that could be held
+        return bool(oms_type == OmsType.NETTING)
 
 
 def _scale(amount: Decimal | None) -> int | None:

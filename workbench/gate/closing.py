@@ -26,30 +26,33 @@ class Permits:
     The client order ids of closing orders that may pass a gate that is shut; given by any thread.
 
     A permit holds for one submission: an id that was sent passes no second time.
+
+    Attributes
+    ----------
+    ids : dict[ClientOrderId, None]
+        The orders that have one; read without a lock.
+
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ids: dict[ClientOrderId, None] = {}
+        self.ids: dict[ClientOrderId, None] = {}
         self._sent: dict[ClientOrderId, PositionId] = {}
 
     def give(self, client_order_ids: list[ClientOrderId]) -> None:
         """Let these orders pass."""
         with self._lock:
-            self._ids.update(dict.fromkeys(client_order_ids))
-            while len(self._ids) > _MOST_PERMITS:
-                del self._ids[next(iter(self._ids))]
+            self.ids.update(dict.fromkeys(client_order_ids))
+            while len(self.ids) > _MOST_PERMITS:
+                del self.ids[next(iter(self.ids))]
 
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
-        return client_order_id in self._ids
-
-    def __bool__(self) -> bool:
-        return bool(self._ids)
+        return client_order_id in self.ids
 
     def check(self, order: Order, position_id: PositionId | None, cache: Cache, ledger: Ledger) -> str | None:
         """Return why an order with a permit may not pass all the same, or ``None``; the permit is used up."""
         with self._lock:
-            self._ids.pop(order.client_order_id, None)
+            self.ids.pop(order.client_order_id, None)
         position = find_position(order, position_id, cache)
         is_buy = order.side == OrderSide.BUY
         side = PositionSide.SHORT if is_buy else PositionSide.LONG

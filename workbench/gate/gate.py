@@ -24,10 +24,11 @@ from nautilus_trader.system.kernel import NautilusKernel
 from workbench.errors import ConflictError, InputError
 from workbench.gate.checks import Checks
 from workbench.gate.closing import Permits, stop_strategies
-from workbench.gate.ledger import Ledger
+from workbench.gate.ledger import NOT_SENT, Ledger
 from workbench.gate.limits import BreachAction, Limits
 from workbench.gate.losses import Losses
-from workbench.gate.messages import build_closing, build_rejection
+from workbench.gate.messages import build_closing
+from workbench.gate.modifications import Modifications
 from workbench.gate.record import GateEvent, GateLog
 from workbench.gate.rules import TradingState
 from workbench.gate.switch import OPEN, Stand, Switch
@@ -91,6 +92,7 @@ class Gate:
         self._ledger = Ledger(self._cache, valuer, limits)
         self._tracker = Tracker(self._cache, self._ledger)
         self._checks = Checks(limits, self._ledger, self._engine)
+        self._modifications = Modifications(kernel, self._ledger, self._tracker, self._switch, self.log)
         self._is_attached = self._is_loaded = False
         self._closings = 0
 
@@ -151,6 +153,7 @@ class Gate:
                 ) from e
             bus.register(_ENDPOINT, self.execute)
         self._tracker.attach(bus)
+        self._modifications.attach()
         self._is_attached = True
 
     # -- Any thread --
@@ -205,6 +208,7 @@ class Gate:
             self._ledger.refresh()
         if self._limits.needs_equity:
             self._checks.set_equity(self._watch.observe(self._limits, now_ns, self._act))
+        self._checks.set_ceilings()
 
     def _act(self) -> None:
         if self._limits.on_breach != BreachAction.DENY:
@@ -232,7 +236,7 @@ class Gate:
         if limits.max_mark_age_secs != self._limits.max_mark_age_secs:
             self._valuer.limit_age(limits.max_mark_age_secs)
         self._limits = limits
-        self._ledger.limits = limits
+        self._ledger.set_limits(limits)
         self._checks = Checks(limits, self._ledger, self._engine)
         if not limits.needs_equity:
             self._watch.stop()
@@ -297,7 +301,11 @@ class Gate:
             now_ns = self._clock.timestamp_ns()
             if now_ns >= self._due_ns:
                 self._measure()
-            if self._switch.now is OPEN and not self._permits and self._checks.admit_quickly(order, now_ns):
+            if (
+                self._switch.now is OPEN
+                and not self._permits.ids
+                and self._checks.admit_quickly(order, now_ns)
+            ):
                 self._forward(command)
             else:
                 self._submit(command, [order])
@@ -309,7 +317,7 @@ class Gate:
             self._submit(command, [command.order] if is_one else list(command.order_list.orders))
         elif isinstance(command, ModifyOrder):
             self._measure()
-            self._modify(command)
+            self._modifications.handle(command, self._checks, self._forward)
         else:
             self._forward(command)
 
@@ -320,8 +328,18 @@ class Gate:
             self.observe()
 
     def _submit(self, command: Any, orders: list[Order]) -> None:
-        with localcontext(EXACT):
-            reason, passed = self._check_all(command.position_id, orders)
+        again = [order for order in orders if self._is_sent(order)]
+        if again:
+            # Whatever became of the first, an event about the second would be taken for one about it
+            for order in again:
+                self.log.note_denial(self._now_ns(), order, "an order of this id was sent before")
+            if len(again) == len(orders):
+                return
+            reason: str | None = "another order of the list was sent before"
+            passed: list[OrderEntry] = []
+        else:
+            with localcontext(EXACT):
+                reason, passed = self._check_all(command, orders)
         if reason is None:
             self._forward(command)
             return
@@ -329,15 +347,22 @@ class Gate:
         for entry in passed:
             self._ledger.withdraw(entry.order.client_order_id)
         for order in orders:
+            if order in again or order.is_closed:
+                continue
             if self._cache.order(order.client_order_id) is None:
                 self._cache.add_order(order, command.position_id)
-            if not order.is_closed:
-                self._engine._deny_order(order, reason)
-                self.log.note_denial(self._now_ns(), order, reason)
+            self._engine._deny_order(order, reason)
+            self.log.note_denial(self._now_ns(), order, reason)
 
-    def _check_all(
-        self, position_id: PositionId | None, orders: list[Order]
-    ) -> tuple[str | None, list[OrderEntry]]:
+    def _is_sent(self, order: Order) -> bool:
+        """Return whether an order, or another one of its id, is on its way already or was."""
+        entry = self._ledger.orders.get(order.client_order_id)
+        if entry is not None and entry.is_passed:
+            return True
+        known = self._cache.order(order.client_order_id)
+        return order.status not in NOT_SENT or (known is not None and known is not order)
+
+    def _check_all(self, command: Any, orders: list[Order]) -> tuple[str | None, list[OrderEntry]]:
         """Return why orders are denied, and those of them that are counted already."""
         checks, ledger = self._checks, self._ledger
         passed: list[OrderEntry] = []
@@ -346,7 +371,7 @@ class Gate:
                 tally = ledger.open_tally(order.instrument_id)
                 if tally is None:
                     return f"there is no instrument {order.instrument_id}", passed
-                reason = self._permits.check(order, position_id, self._cache, ledger)
+                reason = self._permits.check(order, command.position_id, self._cache, ledger)
                 if reason is not None:
                     return reason, passed
                 passed.append(ledger.admit(order, tally, find_index(order), order.leaves_qty.raw, 0))
@@ -356,39 +381,11 @@ class Gate:
         if reason is not None:
             return reason, passed
         for order in orders:
-            reason, entry = checks.admit(order, position_id, self._switch.now)
+            reason, entry = checks.admit(order, command, self._switch.now)
             if entry is None:
                 return reason, passed
             passed.append(entry)
         return None, passed
-
-    def _modify(self, command: ModifyOrder) -> None:
-        order = self._cache.order(command.client_order_id)
-        if order is None:
-            self._forward(command)  # There is nothing to change
-            return
-        stand = self._switch.now
-        is_no_more = command.quantity is None or command.quantity <= order.quantity
-        is_no_dearer = command.price is None or not order.has_price
-        is_smaller = is_no_more and is_no_dearer and (stand is OPEN or command.trigger_price is None)
-        if stand.state != TradingState.HALTED and is_smaller:
-            self._forward(command)
-            return
-        with localcontext(EXACT):
-            reason = self._checks.count_order(self._now_ns())
-            if reason is None:
-                position_id = self._cache.position_id(order.client_order_id)
-                reason = self._checks.admit_change(order, position_id, stand, command.quantity, command.price)
-        if reason is None:
-            self._forward(command)
-        else:
-            self._reject(order, reason)
-
-    def _reject(self, order: Order, reason: str) -> None:
-        now_ns = self._now_ns()
-        self.log.note_denial(now_ns, order, reason)
-        self._ledger.expect(order.client_order_id)
-        self._kernel.msgbus.send("ExecEngine.process", build_rejection(order, reason, now_ns))
 
     def _now_ns(self) -> int:
         return int(self._clock.timestamp_ns())

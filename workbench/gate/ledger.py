@@ -6,15 +6,16 @@ from decimal import Decimal
 
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.model.enums import OrderStatus, PositionSide
+from nautilus_trader.model.events import OrderModifyRejected, OrderUpdated
 from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId
-from nautilus_trader.model.objects import Currency
+from nautilus_trader.model.objects import Currency, Quantity
 from nautilus_trader.model.orders import Order
 
+from workbench.gate.changes import Change, Changes
 from workbench.gate.limits import Limits
 from workbench.gate.margin_fractions import find_margin_fractions
 from workbench.gate.raw import SCALE, to_decimal, to_raw
 from workbench.gate.tallies import (
-    REDUCING,
     Exposure,
     OrderEntry,
     PositionEntry,
@@ -23,13 +24,16 @@ from workbench.gate.tallies import (
     describe_sums,
     describe_tally,
     find_index,
+    is_floating,
     sum_exposure,
 )
 from workbench.gate.valuer import Valuer
+from workbench.gate.worth import Touch
 
-__all__ = ["Ledger"]
+__all__ = ["NOT_SENT", "Ledger"]
 
-_NOT_SENT = (OrderStatus.INITIALIZED, OrderStatus.RELEASED)
+# What an order is before anybody has sent it to a venue.
+NOT_SENT = (OrderStatus.INITIALIZED, OrderStatus.RELEASED)
 
 
 class Ledger:
@@ -52,25 +56,20 @@ class Ledger:
 
     def __init__(self, cache: Cache, valuer: Valuer, limits: Limits) -> None:
         self._cache = cache
+        self.find_order = cache.order
         self._valuer = valuer
-        self.limits = limits
+        self.set_limits(limits)
         self.tallies: dict[InstrumentId, Tally] = {}
         self.orders: dict[ClientOrderId, OrderEntry] = {}
         self._positions: dict[PositionId, PositionEntry] = {}
         self._sums: dict[Currency, Sums] = {}
         self.sums: list[Sums] = []
         self.unpriced: dict[InstrumentId, Tally] = {}
-        self._floating: dict[ClientOrderId, OrderEntry] = {}  # Worth what the market says
 
     # -- What the gate asks --
 
-    @property
-    def limits(self) -> Limits:
-        """The limits."""
-        return self._limits
-
-    @limits.setter
-    def limits(self, limits: Limits) -> None:
+    def set_limits(self, limits: Limits) -> None:
+        """Take other limits."""
         self._limits = limits
         self.is_valued = limits.needs_worth
 
@@ -93,7 +92,7 @@ class Ledger:
         most = self._limits.find_max_position(instrument_id.value)
         tally.most = None if most is None else to_raw(most)
         if self.is_valued:
-            tally.touch = self._valuer.find_touch(instrument_id)
+            tally.set_touch(self._valuer.find_touch(instrument_id))
             self._measure_margin(tally)
         return tally
 
@@ -143,20 +142,20 @@ class Ledger:
         entry = self.orders.get(client_order_id)
         if entry is None:
             entry = self._open(order, client_order_id, tally, index)
-        elif entry.index != index:
-            self._count(entry, 0, 0)
-            entry.index = index
-        entry.order = order
+        else:
+            self._replace(entry, order, index)
         entry.is_passed = True
         self._count(entry, quantity, worth)
         return entry
 
     def admit_priced(self, client_order_id: ClientOrderId, entry: OrderEntry) -> None:
-        """Count an order that passes, has a price of its own and is new: the same as `admit`, in less time."""
+        """Count an order that passes, is worth what its own price says and is new: as `admit`, in less time."""
         self.orders[client_order_id] = entry
         entry.is_passed = True
         tally, index, worth = entry.tally, entry.index, entry.worth
         tally.pending[index] += entry.quantity
+        if not index & 1:
+            tally.floating[client_order_id] = entry  # See `is_floating`: what is sold may be worth more later
         if worth:
             sums = tally.sums
             tally.pending_worth += worth
@@ -170,39 +169,43 @@ class Ledger:
 
     def _open(self, order: Order, client_order_id: ClientOrderId, tally: Tally, index: int) -> OrderEntry:
         entry = self.orders[client_order_id] = OrderEntry(order, tally, index)
-        if not order.has_price or order.is_quote_quantity:
-            self._floating[client_order_id] = entry
+        if is_floating(tally, order):
+            tally.floating[client_order_id] = entry
         return entry
 
-    def ask(self, entry: OrderEntry, quantity: int, worth: int | None) -> None:
+    def _replace(self, entry: OrderEntry, order: Order, index: int) -> None:
+        """Take the order as it is now: it is another one where it was transformed when it was released."""
+        if entry.index != index:
+            self._count(entry, 0, 0)
+            entry.index = index
+        if entry.order is not order:
+            entry.order = order
+            if is_floating(entry.tally, order):
+                entry.tally.floating[order.client_order_id] = entry
+
+    def ask(self, entry: OrderEntry, change: Change) -> None:
         """Count what a modification that passes asks for, until the venue has answered it."""
-        many = 0
-        if entry.asked is not None:
-            most, dearest, many = entry.asked
-            quantity = max(quantity, most)
-            worth = None if worth is None or dearest is None else max(worth, dearest)
-        entry.asked = (quantity, worth, many + 1)
+        if entry.changes is None:
+            entry.changes = Changes()
+        entry.changes.add(change)
         self.recount(entry.order)
 
-    def expect(self, client_order_id: ClientOrderId) -> None:
-        """Expect one more answer, to a modification that did not pass; what others ask for counts on."""
-        entry = self.orders.get(client_order_id)
-        if entry is not None and entry.asked is not None:
-            quantity, worth, many = entry.asked
-            entry.asked = (quantity, worth, many + 1)
-
-    def answer(self, client_order_id: ClientOrderId) -> None:
-        """Forget what was asked for, if no other modification is under way."""
-        entry = self.orders.get(client_order_id)
-        if entry is not None and entry.asked is not None:
-            quantity, worth, many = entry.asked
-            entry.asked = None if many <= 1 else (quantity, worth, many - 1)
+    def answer(self, event: OrderUpdated | OrderModifyRejected) -> None:
+        """Take note of a venue's answer to a modification."""
+        entry = self.orders.get(event.client_order_id)
+        if entry is None or not entry.changes:
+            return
+        if isinstance(event, OrderUpdated):
+            entry.changes.update(entry.order, event)
+        else:
+            entry.changes.reject()
 
     def withdraw(self, client_order_id: ClientOrderId) -> None:
         """Count an order no longer."""
         entry = self.orders.pop(client_order_id, None)
         if entry is not None:
-            self._floating.pop(client_order_id, None)
+            if entry.tally.floating:
+                entry.tally.floating.pop(client_order_id, None)
             self._count(entry, 0, 0)
 
     def recount(self, order: Order) -> None:
@@ -212,7 +215,7 @@ class Ledger:
         if not (
             order.is_open
             or order.is_inflight
-            or (entry is not None and entry.is_passed and order.status in _NOT_SENT)
+            or (entry is not None and entry.is_passed and order.status in NOT_SENT)
         ):
             if entry is not None:
                 self.withdraw(client_order_id)
@@ -223,10 +226,8 @@ class Ledger:
             if tally is None:
                 return
             entry = self._open(order, client_order_id, tally, index)
-        elif entry.index != index:  # It was transformed when it was released
-            self._count(entry, 0, 0)
-            entry.index = index
-        entry.order = order
+        else:
+            self._replace(entry, order, index)
         self._count(entry, *self._measure(entry))
 
     def recount_position(self, position_id: PositionId) -> None:
@@ -266,30 +267,24 @@ class Ledger:
             if not tally.has_account:
                 self._measure_margin(tally)
             touch = self._valuer.find_touch(instrument_id)
-            if touch is tally.touch or touch == tally.touch:
-                continue
-            tally.touch = touch
-            for held in tally.positions.values():
-                self._count_position(held, held.signed)
-        for entry in self._floating.values():
-            self._count(entry, *self._measure(entry))
+            if touch is not tally.touch and touch != tally.touch:
+                self._price(tally, touch)
 
     def rebuild(self) -> None:
         """Count everything anew, from the cache; orders that passed and are not sent yet stay."""
-        passed = [e for e in self.orders.values() if e.is_passed or e.asked is not None]
+        passed = [e for e in self.orders.values() if e.is_passed or e.changes]
         self.tallies.clear()
         self.orders.clear()
         self._positions.clear()
         self._sums.clear()
         self.sums.clear()
         self.unpriced.clear()
-        self._floating.clear()
         for old in passed:
             order = self._cache.order(old.order.client_order_id) or old.order
             tally = self.open_tally(order.instrument_id)
             if tally is not None:
                 entry = self._open(order, order.client_order_id, tally, find_index(order))
-                entry.is_passed, entry.asked = old.is_passed, old.asked
+                entry.is_passed, entry.changes = old.is_passed, old.changes
                 self.recount(order)
         for order in (*self._cache.orders_open(), *self._cache.orders_inflight()):
             self.recount(order)
@@ -301,11 +296,7 @@ class Ledger:
         for instrument_id, tally in self.tallies.items():
             theirs = other.tallies.get(instrument_id)
             if theirs is not None and theirs.touch != tally.touch:
-                tally.touch = theirs.touch
-                for held in tally.positions.values():
-                    self._count_position(held, held.signed)
-        for entry in self._floating.values():
-            self._count(entry, *self._measure(entry))
+                self._price(tally, theirs.touch)
 
     def find_differences(self) -> list[str]:
         """Return where this ledger differs from one that is counted anew; nothing, unless there is a mistake."""
@@ -325,17 +316,26 @@ class Ledger:
 
     # -- Sums --
 
+    def measure(self, order: Order, tally: Tally, changes: Changes | None) -> tuple[int | None, int | None]:
+        """Return the most units and the most worth, raw, that an order and its modifications stand for."""
+        left, prices = order.leaves_qty, []
+        if changes:
+            most = changes.find_quantity(order.quantity)
+            left = Quantity.from_raw(max(0, most.raw - order.filled_qty.raw), most.precision)
+            prices = changes.find_prices(order)
+        units, worth = tally.measure_order(order, left, prices)
+        return units, worth if self.is_valued and not order.is_reduce_only else 0
+
     def _measure(self, entry: OrderEntry) -> tuple[int, int | None]:
-        order, tally = entry.order, entry.tally
-        quantity = tally.measure_quantity(order, order.leaves_qty, None)
-        worth: int | None = 0
-        if self.is_valued and entry.index < REDUCING:
-            worth = tally.measure_worth(order, quantity, None)
-        if entry.asked is not None:
-            most, dearest, _ = entry.asked
-            quantity = max(quantity or 0, most)
-            worth = None if worth is None or dearest is None else max(worth, dearest)
-        return quantity or 0, worth
+        units, worth = self.measure(entry.order, entry.tally, entry.changes)
+        return units or 0, worth
+
+    def _price(self, tally: Tally, touch: Touch) -> None:
+        tally.set_touch(touch)
+        for held in tally.positions.values():
+            self._count_position(held, held.signed)
+        for entry in tally.floating.values():
+            self._count(entry, *self._measure(entry))
 
     def _count(self, entry: OrderEntry, quantity: int, worth: int | None) -> None:
         tally, index = entry.tally, entry.index
@@ -367,7 +367,7 @@ class Ledger:
         worth: int | None = 0
         if self.is_valued and signed:
             price = tally.touch.bid if signed > 0 else tally.touch.ask
-            worth = None if price is None else abs(entry.position.notional_value(price).raw)
+            worth = None if price is None else tally.measure_notional(abs(signed), price)
         entry.worth = worth
         if worth is None or old is None:
             self._mark(tally, (worth is None) - (old is None))

@@ -11,7 +11,7 @@ import msgspec
 
 from workbench.errors import ConfigError
 
-__all__ = ["ANY_INSTRUMENT", "DAY_BOUNDARIES", "BreachAction", "Limits", "parse_limits"]
+__all__ = ["ANY_INSTRUMENT", "DAY_BOUNDARIES", "MAX_MARK_AGE_SECS", "BreachAction", "Limits", "parse_limits"]
 
 ANY_INSTRUMENT = "*"
 # Names for when a day begins: the time of day, and its zone.
@@ -19,6 +19,10 @@ DAY_BOUNDARIES: Mapping[str, tuple[str, str]] = {
     "UTC": ("00:00", "UTC"),
     "NEW_YORK_CLOSE": ("17:00", "America/New_York"),
 }
+# Bars of a minute come in time, and a quiet market is not taken for a dead feed; but of one that died, no more than
+# this passes unseen. Who holds something while its market is closed has no price that is younger, and takes no new risk
+# until it opens: for such an engine it is to be longer, or ``None``.
+MAX_MARK_AGE_SECS = 300.0
 _MINUTES_A_DAY = 1_440
 
 
@@ -52,7 +56,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_orders_per_sec : int, optional
         The most orders and modifications within one second of the engine's clock.
     max_mark_age_secs : float, optional
-        How old the price of something held may be. An older one is none: what depends on it takes no new risk.
+        How old the price of something held may be. An older one is none: what depends on it takes no new risk, and
+        nothing is closed for that. ``None``: of any age. See `MAX_MARK_AGE_SECS`.
     day_start_mins : int
         When a day begins: minutes after midnight in `day_zone`.
     day_zone : ZoneInfo
@@ -69,7 +74,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_daily_loss: Decimal | None = None
     max_drawdown: Decimal | None = None
     max_orders_per_sec: int | None = None
-    max_mark_age_secs: float | None = None
+    max_mark_age_secs: float | None = MAX_MARK_AGE_SECS
     day_start_mins: int = 0
     day_zone: ZoneInfo = ZoneInfo("UTC")
     on_breach: BreachAction = BreachAction.FLATTEN
@@ -100,7 +105,7 @@ def parse_limits(
     max_daily_loss: str | None = None,
     max_drawdown: str | None = None,
     max_orders_per_sec: int | None = None,
-    max_mark_age_secs: float | None = None,
+    max_mark_age_secs: float | None = MAX_MARK_AGE_SECS,
     day_start: str = "00:00",
     day_zone: str = "UTC",
     on_breach: str = "FLATTEN",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from math import inf
 from typing import NamedTuple
 
+import msgspec
 from nautilus_trader.model.enums import OrderSide, OrderType
-from nautilus_trader.model.identifiers import PositionId
+from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Currency, Price, Quantity
 from nautilus_trader.model.orders import Order
 from nautilus_trader.model.position import Position
 
+from workbench.gate.changes import Changes
 from workbench.gate.raw import SCALE, UNIT, to_decimal, to_raw
 from workbench.gate.rules import Holding
 from workbench.gate.worth import Touch
@@ -29,12 +32,14 @@ __all__ = [
     "describe_sums",
     "describe_tally",
     "find_index",
+    "is_floating",
     "sum_exposure",
 ]
 
 # Places in `Tally.pending`: these are of sells, the next one of buys.
 RESTING, MARKET, REDUCING = 0, 2, 4
 _UNPRICED = Touch(None, None)
+_SQUARE = SCALE * SCALE
 
 
 class Exposure(NamedTuple):
@@ -67,10 +72,23 @@ class Sums:
         What one unit is worth in the reporting currency.
     rate_up, rate_down : int, optional
         The same, raw, rounded up and down.
+    ceilings : tuple, optional
+        The most that `Checks` lets through while all is in this currency; ``None`` where that is not known.
 
     """
 
-    __slots__ = ("buys", "currency", "gross", "margin", "net", "rate", "rate_down", "rate_up", "sells")
+    __slots__ = (
+        "buys",
+        "ceilings",
+        "currency",
+        "gross",
+        "margin",
+        "net",
+        "rate",
+        "rate_down",
+        "rate_up",
+        "sells",
+    )
 
     def __init__(self, currency: Currency) -> None:
         self.currency = currency
@@ -78,12 +96,14 @@ class Sums:
         self.rate: Decimal | None = None
         self.rate_up: int | None = None
         self.rate_down: int | None = None
+        self.ceilings: tuple[float, float, float, float] | None = None
 
     def set_rate(self, rate: Decimal | None) -> None:
         """Take a new rate."""
         if rate == self.rate:
             return
         self.rate = rate
+        self.ceilings = None
         if rate is None:
             self.rate_up = self.rate_down = None
         else:
@@ -96,12 +116,16 @@ class Sums:
         return not (self.gross or self.net or self.buys or self.sells)
 
 
-class OrderEntry:
+class OrderEntry(msgspec.Struct, eq=False):
     """
     An order under way, as the ledger counts it.
 
     Attributes
     ----------
+    order : Order
+        The order.
+    tally : Tally
+        Where it counts.
     index : int
         Its place in `Tally.pending`.
     quantity : int
@@ -110,23 +134,18 @@ class OrderEntry:
         The notional of that, raw; 0 where it only reduces, ``None`` where a price is missing.
     is_passed : bool
         Whether it passed the gate; before it is sent, nothing else tells that it is under way.
-    asked : tuple, optional
-        What modifications under way ask for: quantity, worth, and how many they are.
+    changes : Changes, optional
+        The modifications under way.
 
     """
 
-    __slots__ = ("asked", "index", "is_passed", "order", "quantity", "tally", "worth")
-
-    def __init__(
-        self, order: Order, tally: Tally, index: int, quantity: int = 0, worth: int | None = 0
-    ) -> None:
-        self.order = order
-        self.tally = tally
-        self.index = index
-        self.quantity = quantity
-        self.worth = worth
-        self.is_passed = False
-        self.asked: tuple[int, int | None, int] | None = None
+    order: Order
+    tally: Tally
+    index: int
+    quantity: int = 0
+    worth: int | None = 0
+    is_passed: bool = False
+    changes: Changes | None = None
 
 
 class PositionEntry:
@@ -161,17 +180,30 @@ class Tally:
         Orders that rest, that fill at once, that only reduce: of each the sells, then the buys.
     touch : Touch
         The prices at which all is worth what it is worth here.
+    least : tuple[float, float]
+        From which raw price on a limit to sell, or to buy, says by itself what an order is worth at most.
     unpriced : int
         How many orders and positions have no worth for want of a price.
+    floating : dict[ClientOrderId, OrderEntry]
+        Orders whose worth depends on the market.
+    factor : int, optional
+        What a raw quantity at a raw price is worth, as `measure_notional` needs it; ``None`` where only the instrument
+        itself knows.
+    is_routed : bool
+        Whether orders are known to find a client by the venue alone.
     most : int, optional
         The limit of the position.
 
     """
 
     __slots__ = (
+        "factor",
+        "floating",
         "has_account",
         "held_worth",
         "instrument",
+        "is_routed",
+        "least",
         "long",
         "margin",
         "margin_held",
@@ -193,11 +225,22 @@ class Tally:
         self.pending = [0] * 6
         self.held_worth = self.pending_worth = self.margin = 0
         self.margin_held = self.margin_pending = 0
-        self.touch = _UNPRICED
         self.unpriced = 0
+        self.set_touch(_UNPRICED)
         self.has_account = False
         self.positions: dict[PositionId, PositionEntry] = {}
+        self.floating: dict[ClientOrderId, OrderEntry] = {}
         self.most: int | None = None
+        self.is_routed = False
+        is_plain = type(instrument).notional_value is Instrument.notional_value
+        self.factor: int | None = (
+            instrument.multiplier.raw if is_plain and not instrument.is_inverse else None
+        )
+
+    def set_touch(self, touch: Touch) -> None:
+        """Take new prices."""
+        self.touch = touch
+        self.least: tuple[float, float] = (inf if touch.bid is None else touch.bid.raw, 0)
 
     def build_holding(self, *, is_netting: bool, without: OrderEntry | None = None) -> Holding:
         """Return it for the rules; a venue that nets has one position for the account, nautilus one a strategy."""
@@ -219,34 +262,84 @@ class Tally:
             reducing_sells=reducing_sells,
         )
 
-    def measure_quantity(self, order: Order, quantity: Quantity, price: Price | None) -> int | None:
-        """Return a quantity in units of the instrument, raw; ``None`` where it is of money and no price is known."""
-        raw: int = quantity.raw
-        if not order.is_quote_quantity or self.instrument.is_inverse:
-            return raw
-        price = self._find_price(order, price)
-        if price is None or price.raw <= 0:
-            return None
-        unit: int = price.raw * self.instrument.multiplier.raw
-        return -(-raw * SCALE * SCALE // unit)
+    def measure_notional(self, quantity: int, price: Price) -> int:
+        """Return what a raw quantity is worth at a price, raw and without sign."""
+        if self.factor is not None:
+            worth: int = -(-quantity * abs(price.raw) * self.factor // _SQUARE)
+            return worth
+        units = Quantity.from_raw(quantity, self.instrument.size_precision)
+        notional: int = self.instrument.notional_value(units, price).raw
+        return abs(notional)
 
-    def measure_worth(self, order: Order, quantity: int | None, price: Price | None) -> int | None:
-        """Return the notional of a raw quantity of an order, raw; ``None`` where no price is known."""
-        price = self._find_price(order, price)
-        if price is None or quantity is None:
-            return None
-        instrument = self.instrument
-        worth: int = instrument.notional_value(
-            Quantity.from_raw(quantity, instrument.size_precision), price
-        ).raw
-        return abs(worth)
+    def measure_order(
+        self, order: Order, quantity: Quantity, prices: Sequence[Price] = ()
+    ) -> tuple[int | None, int | None]:
+        """
+        Return the units and the worth of a quantity of an order, both raw and the most that they can be.
 
-    def _find_price(self, order: Order, price: Price | None) -> Price | None:
-        if price is not None:
-            return price
+        ``None`` where no price is known that is needed.
+
+        Parameters
+        ----------
+        order : Order
+            The order.
+        quantity : Quantity
+            How much of it.
+        prices : Sequence[Price]
+            The limits that it may have besides its own, or where it has none, its triggers.
+
+        """
+        found = self._find_prices(order, prices)
+        units: int | None = quantity.raw
+        if order.is_quote_quantity and not self.instrument.is_inverse:
+            lowest = min((price.raw for price in found), default=0)
+            units = None
+            if lowest > 0:
+                units = -(-quantity.raw * SCALE * SCALE // (lowest * self.instrument.multiplier.raw))
+        if units is None or not found:
+            return units, None
+        return units, max(self.measure_notional(units, price) for price in found)
+
+    def has_price_for(self, order: Order) -> bool:
+        """Return whether all prices are known that say what an order may be worth."""
+        return not _may_fill_dearer(self, order) or self._find_market(order) is not None
+
+    def _find_prices(self, order: Order, others: Sequence[Price]) -> list[Price]:
+        """Return the prices at which an order may be filled, as far as they tell its greatest worth."""
+        market = self._find_market(order)
         if order.has_price:
-            return order.price
+            found = [order.price, *others]
+            if market is not None and _may_fill_dearer(self, order):
+                found.append(market)
+            return found
+        if market is None:
+            return []
+        trigger = order.trigger_price if order.has_trigger_price else None
+        return [market, *others] if trigger is None else [market, trigger, *others]
+
+    def _find_market(self, order: Order) -> Price | None:
         return self.touch.ask if order.side == OrderSide.BUY else self.touch.bid
+
+
+def _may_fill_dearer(tally: Tally, order: Order) -> bool:
+    """
+    Return whether an order may be worth more than at its own limit when it is filled.
+
+    What is sold is filled at the limit or above. An inverse contract is worth more where the price is lower. Of a
+    quantity of money, one price says how many units it is, and another what they are worth.
+    """
+    if not order.has_price:
+        return False
+    is_inverse: bool = tally.instrument.is_inverse
+    if order.is_quote_quantity and not is_inverse:
+        return True
+    is_buy: bool = order.side == OrderSide.BUY
+    return is_buy == is_inverse
+
+
+def is_floating(tally: Tally, order: Order) -> bool:
+    """Return whether the worth of an order depends on the market."""
+    return not order.has_price or _may_fill_dearer(tally, order)
 
 
 def find_index(order: Order) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import MessageBus
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.events import (
     OrderAccepted,
     OrderCanceled,
@@ -54,11 +55,18 @@ class Tracker:
     ledger : Ledger
         What is kept up to date.
 
+    Attributes
+    ----------
+    is_refusing : bool
+        Whether modifications that are rejected now are so before any venue saw them.
+
     """
 
     def __init__(self, cache: Cache, ledger: Ledger) -> None:
         self._cache = cache
         self._ledger = ledger
+        self._own: set[UUID4] = set()
+        self.is_refusing = False
 
     def attach(self, bus: MessageBus) -> None:
         """Begin to hear."""
@@ -77,13 +85,25 @@ class Tracker:
         if kind in _ENDS:
             ledger.withdraw(client_order_id)
             return
-        if kind is OrderUpdated or kind is OrderModifyRejected:
-            ledger.answer(client_order_id)
+        if kind is OrderUpdated or (kind is OrderModifyRejected and not self._is_own(event)):
+            ledger.answer(event)
         order = self._cache.order(client_order_id)
         if order is not None:
             ledger.recount(order)
         if kind is OrderFilled:
             self._count_fill(event)
+
+    def disown(self, event_id: UUID4) -> None:
+        """Expect a rejection of a modification that no venue ever saw: it answers nothing."""
+        self._own.add(event_id)
+
+    def _is_own(self, event: OrderModifyRejected) -> bool:
+        if self.is_refusing:
+            return True
+        if event.id not in self._own:
+            return False
+        self._own.remove(event.id)
+        return True
 
     def on_position(self, event: PositionEvent) -> None:
         """Count a position as it is after an event."""

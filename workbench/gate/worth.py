@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import NamedTuple, Protocol
 
@@ -88,96 +87,94 @@ def measure_worth(cache: Cache, prices: Prices, currency: Currency, *, has_expos
 
     """
     unrated: dict[str, None] = {}
-    balance = _sum_balances(cache, prices, currency, unrated)
+    balance = _sum_up(_find_balances(cache), prices, currency, unrated)
     positions = cache.positions_open()
     unpriced: dict[InstrumentId, None] = {}
-    accounts = {account.id: (account.type == AccountType.CASH, account) for account in cache.accounts()}
-    value = gross = net = _NONE
-    is_known = True
+    cash = {account.id: account for account in cache.accounts() if account.type == AccountType.CASH}
+    profits, longs, shorts = _Sums(), _Sums(), _Sums()
     for position in positions:
         price = prices.find_price(position)
         if price is None:
             unpriced[position.instrument_id] = None
-            is_known = False
             continue
-        is_cash, account = accounts[position.account_id]
-        if has_exposure or is_cash:
-            amount = _convert(position.notional_value(price), prices, currency, unrated)
-            if amount is None:
-                is_known = False
-                continue
-            gross += amount
-            signed = amount if position.side == PositionSide.LONG else -amount
-            net += signed
-            if is_cash:
-                if not _is_held_as_balance(account, position.base_currency):
-                    value += signed
-                continue
-        profit = _convert(position.unrealized_pnl(price), prices, currency, unrated)
-        if profit is None:
-            is_known = False
+        account = cash.get(position.account_id)
+        if account is None:
+            profits.add(position.settlement_currency, position.unrealized_pnl(price))
+        if account is None and not has_exposure:
             continue
-        value += profit
+        notional = position.notional_value(price)
+        is_long = position.side == PositionSide.LONG
+        currency = notional.currency
+        (longs if is_long else shorts).add(currency, notional)
+        if account is not None and not _is_held_as_balance(account, position.base_currency):
+            profits.add(currency, notional if is_long else -notional)
+    value, long, short = (_sum_up(one, prices, currency, unrated) for one in (profits, longs, shorts))
+    equity = gross = net = None
+    if not unpriced and value is not None and long is not None and short is not None:
+        equity = None if balance is None else balance + value
+        if has_exposure:
+            gross, net = long + short, long - short
     return Worth(
-        equity=balance + value if balance is not None and is_known else None,
+        equity=equity,
         balance=balance,
-        gross_exposure=gross if is_known and has_exposure else None,
-        net_exposure=net if is_known and has_exposure else None,
+        gross_exposure=gross,
+        net_exposure=net,
         open_positions=len(positions),
         unpriced=tuple(unpriced),
         unrated=tuple(unrated),
     )
 
 
+class _Sums:
+    """Sums of money, one a currency: each is converted once."""
+
+    def __init__(self) -> None:
+        self._raw: dict[Currency, int] = {}
+
+    def add(self, currency: Currency, money: Money) -> None:
+        self._raw[currency] = self._raw.get(currency, 0) + money.raw
+
+    def build(self) -> list[tuple[Currency, Decimal]]:
+        return [(c, Money.from_raw(raw, c).as_decimal()) for c, raw in self._raw.items() if raw]
+
+
 def measure_margin(cache: Cache, prices: Prices, currency: Currency) -> Decimal | None:
     """Return the margin that the accounts say is used, of orders and positions; ``None`` where a rate is missing."""
-    total = _NONE
+    used = _Sums()
     for account in cache.accounts():
         if account.type != AccountType.MARGIN:
             continue
-        used = (
+        for part in (
             account.margins_init(),
             account.margins_maint(),
             account.account_margins_init(),
             account.account_margins_maint(),
-        )
-        amount = _sum_up((money for part in used for money in part.values()), prices, currency, {})
-        if amount is None:
-            return None
-        total += amount
-    return total
+        ):
+            for money in part.values():
+                used.add(money.currency, money)
+    return _sum_up(used, prices, currency, {})
 
 
-def _sum_balances(
-    cache: Cache, prices: Prices, currency: Currency, unrated: dict[str, None]
-) -> Decimal | None:
-    amounts = (money for account in cache.accounts() for money in account.balances_total().values())
-    return _sum_up(amounts, prices, currency, unrated)
+def _find_balances(cache: Cache) -> _Sums:
+    found = _Sums()
+    for account in cache.accounts():
+        for currency, money in account.balances_total().items():
+            found.add(currency, money)
+    return found
 
 
-def _sum_up(
-    amounts: Iterable[Money], prices: Prices, currency: Currency, unrated: dict[str, None]
-) -> Decimal | None:
+def _sum_up(sums: _Sums, prices: Prices, target: Currency, unrated: dict[str, None]) -> Decimal | None:
+    """Return sums in `target`, or ``None`` where a rate is missing, which is noted."""
     total = _NONE
     is_known = True
-    for money in amounts:
-        if not money.raw:
-            continue
-        amount = _convert(money, prices, currency, unrated)
-        if amount is None:
+    for currency, amount in sums.build():
+        rate = prices.find_rate(currency, target)
+        if rate is None:
+            unrated[f"{currency.code}/{target.code}"] = None
             is_known = False
         else:
-            total += amount
+            total += amount * rate
     return total if is_known else None
-
-
-def _convert(money: Money, prices: Prices, currency: Currency, unrated: dict[str, None]) -> Decimal | None:
-    rate = prices.find_rate(money.currency, currency)
-    if rate is None:
-        unrated[f"{money.currency.code}/{currency.code}"] = None
-        return None
-    amount: Decimal = money.as_decimal()
-    return amount * rate
 
 
 def _is_held_as_balance(account: Account, base_currency: Currency | None) -> bool:
