@@ -1,4 +1,4 @@
-"""``workbench live``: the dashboards as an app, without code, each page with a kernel of its own."""
+"""``workbench live``: the dashboards as an app, without code: each person signs in, each page has its own kernel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 import workbench
 from workbench.config import load_settings
 from workbench.errors import NotFoundError
+from workbench.ui.jupyter.runtime import RuntimeDirectory
 
 __all__ = ["live"]
 
@@ -40,21 +41,38 @@ _EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets
     show_default=True,
     help="Kernels that wait for a page, for each dashboard: it shows in half the time.",
 )
-@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@click.option(
+    "--session-hours",
+    type=click.FloatRange(min=0, min_open=True, max=168),
+    default=12.0,
+    show_default=True,
+    help="How long somebody stays signed in.",
+)
+@click.option(
+    "--no-browser", is_flag=True, help="Print a link that signs in once instead of opening a browser."
+)
+@click.option("--sign-in", is_flag=True, help="Print such a link for the app that runs at --port.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def live(
     folder: Path | None,
     port: int,
     theme: str,
     preheated: int,
+    session_hours: float,
     no_browser: bool,
+    sign_in: bool,
     arguments: tuple[str, ...],
 ) -> None:
     """
     Serve the dashboards as an app, on this machine only.
 
-    Whoever opens it needs the token in the address that is printed, or the one in JUPYTER_TOKEN. ARGUMENTS go to Voila.
+    Each person signs in with their own token of the workbench (`workbench user token`), and their pages act with it.
+    The browser that this command opens is signed in as you. ARGUMENTS go to Voila.
     """
+    if sign_in:
+        directory = RuntimeDirectory(load_settings().runtime, port)
+        click.echo(f"http://127.0.0.1:{port}{directory.build_path(directory.make_ticket())}")
+        return
     folder = folder or Path(workbench.__file__).resolve().parent.parent / "dashboards"
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}", advice="name one that holds notebooks")
@@ -62,7 +80,8 @@ def live(
         "--Voila.ip=127.0.0.1",
         f"--Voila.port={port}",
         "--Voila.port_retries=0",
-        "--Voila.auto_token=True",
+        f"--LiveApp.session_hours={session_hours}",
+        f"--LiveApp.is_link_printed={no_browser}",
         "--VoilaConfiguration.template=workbench",
         "--VoilaConfiguration.allow_template_override=NO",
         f"--VoilaConfiguration.theme={theme}",
@@ -72,6 +91,8 @@ def live(
         *(f"--VoilaConfiguration.extension_allowlist={name}" for name in _EXTENSIONS),
         # A kernel that ends itself is not wanted any more; one that is killed is told to its page, which says so.
         "--KernelManager.autorestart=True",
+        # Ports of this machine are everybody's: whoever connects to one of a kernel's hears what it shows.
+        "--KernelManager.transport=ipc",
         "--AsyncIOLoopKernelRestarter.restart_limit=0",
         f"--MappingKernelManager.cull_idle_timeout={_CULL_SECS}",
         f"--MappingKernelManager.cull_interval={_CULL_SECS // 5}",
@@ -84,5 +105,13 @@ def live(
     environment["JUPYTER_PATH"] = os.pathsep.join(paths)
     # A kernel's directory is that of its notebook, not this one.
     environment["WORKBENCH_HOME"] = str(load_settings().workspace)
-    command = [sys.executable, "-m", "voila", str(folder.resolve()), *options, *arguments]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "workbench.ui.jupyter.app",
+        str(folder.resolve()),
+        *options,
+        *arguments,
+    ]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
