@@ -8,15 +8,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import papermill
-from nbclient.exceptions import DeadKernelError
-from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
-from papermill.exceptions import PapermillExecutionError
-
 from workbench.errors import InputError, NotFoundError, RunError
 from workbench.jobs.control import Control
+from workbench.notebook_imports import quick_imports
 from workbench.records import Progress
 from workbench.states import JobState
+
+with quick_imports():
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+    from papermill.exceptions import PapermillExecutionError
 
 __all__ = ["TASK", "execute"]
 

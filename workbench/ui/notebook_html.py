@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from workbench.errors import InputError, NotFoundError
 from workbench.files import write_atomically
+from workbench.notebook_imports import quick_imports
 from workbench.ui.static import build_runtime_html
 from workbench.ui.theme import load_style
 
@@ -59,7 +60,8 @@ def build_notebook_html(
         If the theme is unknown.
 
     """
-    from nbconvert.exporters import HTMLExporter
+    with quick_imports():
+        from nbconvert.exporters import HTMLExporter
     from traitlets.config import Config
 
     if theme not in get_args(Theme):
@@ -126,7 +128,8 @@ def export_notebook_html(
         If the file is not a notebook, or the target's folder does not exist.
 
     """
-    import nbformat
+    with quick_imports():
+        import nbformat
 
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook at {notebook}")
