@@ -6,6 +6,9 @@ STAMP := $(ENV)/.complete
 # The report is a notebook about a run: `workbench demo` and `workbench batch` execute it, and so do their tests.
 NOTEBOOKS := $(filter-out notebooks/backtest_report.ipynb,$(wildcard notebooks/*.ipynb))
 
+# The tests alone start hundreds of processes: none of them should compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := env
 .PHONY: env demo test test-browser soak serve lab live bench lock clean distclean help
 
@@ -27,18 +30,21 @@ test: env  ## linters, types, import rules, notebooks and every test
 ifneq ($(NOTEBOOKS),)
 	WORKBENCH_HOME=$(CURDIR)/build/notebooks $(BIN)/python -m pytest -n 0 --nbval-lax --nbval-current-env $(NOTEBOOKS)
 endif
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+# More processes than two cores: about a third of the time a test waits for others. The plugins would start slowly.
+	$(BIN)/python -m pytest -n 3 --dist worksteal -p no:nbval -p no:schemathesis
 
 test-browser: env  ## JupyterLab and Voila in a real browser, with full counts (make test has the smoke of it)
 	WORKBENCH_COUNT=50 WORKBENCH_REQUIRE=browser,data $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 0 tests/browser
 
 # The full counts of the tests that repeat: kills at random moments, random configurations, random requests.
 soak: env  ## the same crash, configuration and request tests with their full counts (hours)
-	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/jobs/test_recovery.py tests/jobs/test_cluster.py tests/journeys/test_crashes.py
+	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/jobs/test_recovery.py tests/jobs/test_cluster.py tests/jobs/test_scheduler.py tests/journeys/test_crashes.py
 	WORKBENCH_COUNT=500 $(BIN)/python -m pytest -n 2 --timeout 0 tests/backtest/test_random_configs.py
+	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/backtest/test_equality.py tests/backtest/test_run.py tests/backtest/test_bookkeeping.py
 	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/api/test_document.py
 	WORKBENCH_COUNT=200 $(BIN)/python -m pytest -n 2 --timeout 0 tests/live/test_journal_crashes.py tests/live/test_journal_feed.py tests/live/test_sandbox.py
 	WORKBENCH_COUNT=300 $(BIN)/python -m pytest --timeout 0 tests/journeys/test_engine_cycles.py
+	WORKBENCH_COUNT=200 $(BIN)/python -m pytest --timeout 0 tests/journeys/test_kill_matrix.py
 
 serve: env  ## run the server in the foreground (SERVE_ARGS are passed on)
 	WORKBENCH_HOME=$${WORKBENCH_HOME:-$(CURDIR)} $(BIN)/workbench serve $(SERVE_ARGS)

@@ -9,14 +9,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import hypothesis
 import pytest
+
+from workbench.notebook_imports import quick_imports
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# Schemathesis and nbformat take it as it is then.
+with quick_imports():
+    import jsonschema  # noqa: F401
+
 # A shell starts what is in the background deaf to interrupts, which some tests send.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A loaded machine is slow at any example.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 # Without these Chromium looks for its maker's hosts at every start.
 CHROMIUM_FLAGS = [

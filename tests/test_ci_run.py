@@ -60,7 +60,10 @@ def test_ci_with_everything_there_only_runs_the_tests(clone: Clone) -> None:
     done = clone.run()
 
     data = clone.root.parent / "shared" / "data"
-    assert (done.returncode, done.stdout) == (0, f"make test; require browser,data,postgres; data {data}\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"make test; require browser,data,postgres,redis,root; data {data}\n",
+    )
     assert clone.calls == []
 
 

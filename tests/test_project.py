@@ -70,6 +70,7 @@ PUBLIC = {
         "BacktestResults",
         "BacktestRunner",
         "Columns",
+        "EngineConfiguration",
         "EngineControlPanel",
         "EngineStatusIndicator",
         "EquityCurveChart",
@@ -89,8 +90,10 @@ PUBLIC = {
         "SweepView",
         "build_run_view",
         "export_notebook_html",
+        "read_address",
         "show_runtime",
     ],
+    "workbench.ui.jupyter": [],
 }
 # Parts of nautilus that run an engine, and who may import them.
 ENGINES = ("backtest", "cache", "execution", "live", "portfolio", "risk", "system", "trading")

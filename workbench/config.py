@@ -49,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         where it serves none.
     is_preheated : bool
         Whether Voila started this kernel before there was a page for it.
+    page_file : Path, optional
+        The file that appears when this kernel's page and its person are known (``WORKBENCH_PAGE_FILE``): the query of
+        the page's address.
+    query : str
+        That query where it is known from the start (``QUERY_STRING``).
 
     """
 
@@ -67,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     is_static: bool = False
     view_secs: float | None = None
     is_preheated: bool = False
+    page_file: Path | None = None
+    query: str = ""
 
 
 def _load(environ: dict[str, str]) -> Settings:
@@ -89,6 +96,8 @@ def _load(environ: dict[str, str]) -> Settings:
         # Voila says so to every kernel that it starts.
         view_secs=float(environ.get("WORKBENCH_VIEW_SECS") or 60) if "VOILA_PREHEAT" in environ else None,
         is_preheated=environ.get("VOILA_PREHEAT") == "True",
+        page_file=Path(environ["WORKBENCH_PAGE_FILE"]) if environ.get("WORKBENCH_PAGE_FILE") else None,
+        query=environ.get("QUERY_STRING", ""),
     )
 
 

@@ -12,6 +12,8 @@ from workbench.states import EngineState
 __all__ = [
     "AccountRow",
     "Balance",
+    "CheckOutcome",
+    "ConfigCheck",
     "ConfigVersion",
     "Desired",
     "DesiredState",
@@ -21,6 +23,7 @@ __all__ = [
     "EmergencyScope",
     "EngineEvent",
     "EngineStatus",
+    "EquitySample",
     "FillRow",
     "Gap",
     "Heartbeat",
@@ -28,10 +31,12 @@ __all__ = [
     "HostRecord",
     "LastExit",
     "Latch",
+    "LogLine",
     "OrderRow",
     "PositionRow",
     "Risks",
     "StillOpen",
+    "StrategyPnl",
     "StrategyRow",
     "Supervision",
 ]
@@ -96,6 +101,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
         Counts the commands: a new one ends the guardian's waiting and its count of restarts.
     is_flattening : bool
         Whether a stop closes what is open first.
+    restart_version : int
+        Of a stop that a start is to follow, the version of the configuration to run then; 0: none is.
     by, at : str
         Who asked, and when (ISO 8601 UTC).
 
@@ -105,6 +112,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     config_version: int
     request: int
     is_flattening: bool = False
+    restart_version: int = 0
     by: str
     at: str
 
@@ -309,6 +317,46 @@ class Supervision(msgspec.Struct, frozen=True, kw_only=True):
     request: int = 0
 
 
+class CheckOutcome(StrEnum):
+    """
+    What a check of a configuration has found.
+
+    ``UNKNOWN`` is what shows only when the engine runs; ``MISSING`` what has to be there when it starts, such as a
+    credential; ``WRONG`` what no engine can use.
+    """
+
+    OK = "OK"
+    UNKNOWN = "UNKNOWN"
+    MISSING = "MISSING"
+    WRONG = "WRONG"
+
+
+class ConfigCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One thing that was looked at before a configuration is used.
+
+    Attributes
+    ----------
+    subject : str
+        What: ``adapter``, ``credential``, ``database``, ``instrument``, ``limits``, ``node`` or ``strategy``.
+    outcome : CheckOutcome
+        What was found.
+    message : str
+        The same in words, without any secret.
+    field : str
+        The place in the configuration, such as ``node.exec_clients.BINANCE.config.api_key``.
+    advice : str
+        What to do about it.
+
+    """
+
+    subject: str
+    outcome: CheckOutcome
+    message: str
+    field: str = ""
+    advice: str = ""
+
+
 class ConfigVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A version of an engine's configuration: `config` is the `EngineConfig` as plain values."""
 
@@ -442,6 +490,84 @@ class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+class StrategyPnl(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a strategy has made, in the currency of the engine, after fees; decimal text.
+
+    ``None`` where a price or a rate is missing.
+
+    Attributes
+    ----------
+    realized : str, optional
+        Of all that it closed, since the engine's history begins; a rate is that of when it was closed.
+    unrealized : str, optional
+        Of what it holds, at the price at which that could be closed now.
+    why : str
+        What is missing.
+
+    """
+
+    realized: str | None
+    unrealized: str | None
+    why: str = ""
+
+
+class EquitySample(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What an engine was worth at a moment; amounts are decimal text, ``None`` where a price or a rate was missing.
+
+    Attributes
+    ----------
+    ts_ns : int
+        When, wall clock, UNIX nanoseconds UTC.
+    currency : str
+        What it is counted in.
+    equity : str, optional
+        Marked to market, after fees.
+    day_pnl : str, optional
+        What it changed by since the day began.
+    gross, net : str, optional
+        The exposure.
+    missing : str
+        What was missing, in words.
+    strategies : dict[str, StrategyPnl]
+        What each strategy had made, by its id.
+
+    """
+
+    ts_ns: int
+    currency: str
+    equity: str | None = None
+    day_pnl: str | None = None
+    gross: str | None = None
+    net: str | None = None
+    missing: str = ""
+    strategies: dict[str, StrategyPnl] = {}
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A line of nautilus's log.
+
+    Attributes
+    ----------
+    ts : str
+        When, ISO 8601 UTC.
+    level : str
+        ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+    component : str
+        Who says it.
+    message : str
+        What.
+
+    """
+
+    ts: str
+    level: str
+    component: str
+    message: str
+
+
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """
     Where an engine stands, as it can be told with or without its host.
@@ -456,6 +582,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
         ``SANDBOX`` or ``LIVE``; empty before its first start.
     is_alive, is_guarded : bool
         Whether a host, and a guardian, hold their locks.
+    guardian_age_secs : float, optional
+        How long ago a guardian that holds its lock has turned.
     desired : Desired, optional
         What people want.
     host : HostRecord, optional
@@ -482,6 +610,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = ""
     is_alive: bool
     is_guarded: bool
+    guardian_age_secs: float | None = None
     desired: Desired | None = None
     host: HostRecord | None = None
     heartbeat: Heartbeat | None = None

@@ -18,6 +18,7 @@ __all__ = [
     "NotFoundError",
     "RunError",
     "ServerError",
+    "StartError",
     "StoreError",
     "WorkbenchError",
     "WorkerError",
@@ -204,6 +205,12 @@ class RunError(WorkbenchError):
     """A run ended without doing its work."""
 
     code = "run_failed"
+
+
+class StartError(RunError):
+    """An engine did not come up: its configuration, its venue or a strategy is at fault; its log says which."""
+
+    code = "start_failed"
 
 
 class WorkerError(WorkbenchError):

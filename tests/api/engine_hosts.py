@@ -166,6 +166,7 @@ class Host:
         def obey() -> None:
             is_up, done = True, 1
             while not ending.wait(0.01):
+                self.directory.beat()
                 desired = self.directory.load_desired()
                 if desired is None or desired.request == done:
                     continue

@@ -138,6 +138,72 @@ def test_configuration_is_written_by_traders_only(shared: Serving, user: str) ->
     assert shared.get("/engine/config", user=user).status_code == 200
 
 
+WRONG: dict[str, Any] = {
+    **SANDBOX,
+    "node": {
+        "data_clients": {
+            "REPLAY": {
+                "path": "workbench.live.replay_config:ReplayDataClientConfig",
+                "factory": {"path": "workbench.live.replay:ReplayDataClientFactory"},
+                "config": {"catalog_path": "/nowhere", "venues": ["SIM"], "speed": -1, "colour": "red"},
+            }
+        },
+        "strategies": [{"strategy_path": "no.such:Thing", "config_path": "no.such:Config"}],
+    },
+}
+
+
+def test_configuration_is_tried_before_it_is_kept(shared: Serving) -> None:
+    replay = "node.data_clients.REPLAY.config"
+    problem = check(put(shared, WRONG), 422, "config_invalid")
+
+    fields = [f"{replay}.speed", f"{replay}.colour", "node.strategies.0.strategy_path"]
+    assert [e["field"] for e in problem["errors"]] == fields
+    found = shared.post("/engine/config/check", user="trader", json={"config": WRONG}).json()["items"]
+    assert [one["field"] for one in found if one["outcome"] == "WRONG"] == fields
+    assert shared.get("/engines").json()["items"] == []
+    check(shared.post("/engine/config/check", user="viewer", json={"config": SANDBOX}), 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("import os\nos.abort()\n", "ends the process"), ("while True:\n    pass\n", "holds it up")],
+    ids=["abort", "hang"],
+)
+def test_code_that_ends_or_blocks_its_process_costs_only_the_check(
+    shared: Serving, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    # The child has nautilus by now: what it takes then is the code's own time.
+    assert shared.post("/engine/config/check", user="trader", json={"config": WRONG}).status_code == 200
+    monkeypatch.setattr("workbench.api.engine_trials._TRIAL_SECS", 3.0)
+    folder = shared.settings.runs / "_strategies"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "deadly.py").write_text(body)
+    strategies = [{"strategy_path": "deadly:Thing", "config_path": "deadly:Config"}]
+    try:
+        problem = check(put(shared, {**SANDBOX, "node": {"strategies": strategies}}), 422, "config_invalid")
+    finally:
+        (folder / "deadly.py").unlink()
+    assert words in problem["detail"], problem
+    assert problem["field"] == "node.strategies.0"
+    assert put(shared, SANDBOX).status_code == 201
+
+
+def test_adapters_are_listed_and_described(shared: Serving) -> None:
+    found = shared.get("/engine-adapters", user="viewer").json()["items"]
+    replay = next(one for one in found if one["name"] == "REPLAY")
+    assert replay["trial"] == "tested"
+
+    part = shared.get(f"/engine-parts/{replay['path']}/schema", user="trader").json()
+    assert part["schema"]["required"] == ["catalog_path", "venues"]
+    assert "catalog" in part["help"]["catalog_path"]
+    strategy = "nautilus_trader.examples.strategies.ema_cross:EMACross"
+    part = shared.get(f"/engine-parts/{strategy}/schema?kind=strategy", user="trader").json()
+    assert part["config_path"] == f"{strategy}Config"
+    check(shared.get("/engine-parts/no.such:Thing/schema", user="trader"), 404, "not_found")
+    check(shared.get(f"/engine-parts/{replay['path']}/schema", user="viewer"), 403, "forbidden")
+
+
 def test_presets_are_listed_and_made(shared: Serving) -> None:
     found = shared.get("/engine-presets", user="viewer").json()["items"]
     assert [one["name"] for one in found] == [preset.name for preset in PRESETS]

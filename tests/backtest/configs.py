@@ -21,6 +21,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 BID = "GBP/USD.SIM-1-MINUTE-BID-EXTERNAL"
 ASK = "GBP/USD.SIM-1-MINUTE-ASK-EXTERNAL"
 TWO_DAYS = {"start": "2012-02-01", "end": "2012-02-02T06:00:00Z"}
+WEEK = {"start": "2012-02-05", "end": "2012-02-11"}
 HALF_A_DAY = {"start": "2012-02-01", "end": "2012-02-01T12:00:00Z"}
 
 

@@ -27,6 +27,7 @@ from workbench.records import Progress
 from workbench.states import JobState
 
 pytestmark = pytest.mark.data
+COUNT = int(os.environ.get("WORKBENCH_COUNT", "5"))
 
 
 def _tables(run: Run) -> dict[str, list[dict[str, Any]]]:
@@ -196,7 +197,8 @@ def test_warm_worker_equals_fresh_processes_in_any_order(gbpusd: Path, runs: Pat
     fresh = {name: go(name, None) for name in configs if name != "cancelled"}
     with Worker() as warm:
         pids = set()
-        for order in itertools.islice(itertools.permutations(configs), 0, 720, 187):
+        # The first and the last: one is the other backwards.
+        for order in itertools.islice(itertools.permutations(configs), 0, 720, 187 if COUNT > 5 else 719):
             for name in order:
                 found = go(name, warm)
                 assert found is None or found == fresh[name], (order, name)

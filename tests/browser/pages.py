@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import nbformat
 import psutil
+
+from workbench.ui.jupyter.runtime import RuntimeDirectory
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -56,16 +59,30 @@ class Front:
     token: str
     process: subprocess.Popen[bytes]
     log: Path
+    sockets: Path
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def build_url(self, notebook: str, **query: str) -> str:
-        """Return the address of a notebook."""
-        path = f"/lab/tree/{notebook}" if self.name == "lab" else f"/voila/render/{notebook}"
+        """Return the address of a notebook, for whoever started the front end: Voila's signs in once."""
         words = "".join(f"&{name}={value}" for name, value in query.items())
-        return f"{self.url}{path}?token={self.token}{'&reset' if self.name == 'lab' else ''}{words}"
+        if self.name == "lab":
+            return f"{self.url}/lab/tree/{notebook}?token={self.token}&reset{words}"
+        page = self.build_page(notebook, **query)
+        return f"{self.url}{self.runtime.build_path(self.runtime.make_ticket(), page)}"
+
+    def build_page(self, notebook: str = "", **query: str) -> str:
+        """Return the path of a page of Voila, without a notebook of its list."""
+        words = "&".join(f"{name}={value}" for name, value in query.items())
+        page = f"/voila/render/{notebook}" if notebook else "/"
+        return f"{page}?{words}" if words else page
+
+    @property
+    def runtime(self) -> RuntimeDirectory:
+        """Return the private directory of this Voila."""
+        return RuntimeDirectory(self.sockets, self.port)
 
     def write(self, name: str, *cells: str) -> str:
         """Write a notebook of code cells; return its name."""
@@ -155,7 +172,8 @@ def run_front(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    front = Front(name, root, workspace, port, token, process, log)
+    sockets = Path({**os.environ, **environ}.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    front = Front(name, root, workspace, port, token, process, log, sockets)
     try:
         wait_until(lambda: _answers(front), f"{name}: {log}", START_SECS)
         yield front

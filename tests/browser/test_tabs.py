@@ -67,13 +67,14 @@ def test_page_that_never_comes_leaves_no_kernel(voila: Front) -> None:
     wait_until(lambda: not voila.find_kernels(), "the end of its kernel", VIEW_SECS * 4)
 
 
-def test_pages_need_the_token_and_templates_of_ours_only(voila: Front) -> None:
+def test_pages_need_a_person_and_templates_of_ours_only(voila: Front) -> None:
     notebook = voila.write("clock", CELL)
 
     refused = httpx.get(f"{voila.url}/voila/render/{notebook}")
-    listed = httpx.get(f"{voila.url}/?token={voila.token}", follow_redirects=True)
+    by_token = httpx.get(f"{voila.url}/?token={voila.token}")
+    listed = httpx.get(voila.build_url(""), follow_redirects=True)
 
-    assert refused.status_code == 302
+    assert (refused.status_code, by_token.status_code) == (302, 302)
     assert refused.headers["location"].startswith("/login")
     assert "Clock" in listed.text
     assert "https://" not in listed.text

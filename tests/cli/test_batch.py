@@ -40,18 +40,13 @@ def write_sweep(workspace: Path, name: str, plain: dict[str, Any], **values: Any
 def test_batch_one_failing_point_does_not_stop_the_others(
     cli: Cli, workspace: Path, config: dict[str, Any]
 ) -> None:
-    # 30/20 is refused by the strategy: fast must be below slow.
-    path = write_sweep(workspace, "mixed", config, grid={FAST: [10, 30], SLOW: [20, 40]})
+    # 30/20, the first, is refused by the strategy: fast must be below slow.
+    path = write_sweep(workspace, "mixed", config, grid={FAST: [30, 10, 15], SLOW: [20]})
     result = cli("batch", path, "--json", timeout=300)
     assert result.returncode == 1, result.stderr
     document = json.loads(result.stdout)
     states = {(r["point"][FAST], r["point"][SLOW]): r["state"] for r in document["results"]}
-    assert states == {
-        (10, 20): "COMPLETED",
-        (10, 40): "COMPLETED",
-        (30, 20): "FAILED",
-        (30, 40): "COMPLETED",
-    }
+    assert states == {(30, 20): "FAILED", (10, 20): "COMPLETED", (15, 20): "COMPLETED"}
     output = Path(document["output"])
     assert json.loads((output / "summary.json").read_text()) == document["results"]
     for item in document["results"]:
@@ -70,7 +65,7 @@ def test_batch_one_failing_point_does_not_stop_the_others(
             )
             assert item["headline"]["trades"] == run.metrics["headline"]["trades"]
     returns = {json.dumps(r["headline"]["total_return"]) for r in document["results"] if r["headline"]}
-    assert len(returns) == 3, "different parameters gave equal results"
+    assert len(returns) == 2, "different parameters gave equal results"
 
 
 def test_batch_full_output_directory_is_refused(cli: Cli, workspace: Path, config: dict[str, Any]) -> None:

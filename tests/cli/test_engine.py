@@ -153,6 +153,40 @@ def test_orders_by_hand_reach_the_venue_and_carry_a_name(settings: Settings, eng
     assert any(who.encode() in body for body in told)
 
 
+def test_past_of_the_engine_is_read_by_the_client(settings: Settings, engine: EngineDirectory) -> None:
+    with connect(settings=settings) as client:
+        found = client.engine()
+        wait_until(lambda: found.equity().total > 0)
+        sample = found.equity("2020-01-01", limit=3).items[0]
+        page = found.log(limit=5)
+    assert sample.equity is not None
+    assert sample.day_pnl is not None
+    assert len(page.items) == 5
+    assert page.cursor.startswith("log_")
+
+
+def test_log_needs_no_server_and_is_narrowed(cli: Cli, engine: EngineDirectory) -> None:
+    shown = cli("log", "--last", "3")
+    assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 3)
+    lines = [json.loads(line) for line in cli("log", "--json", "--last", "500").stdout.splitlines()]
+    assert {line["level"] for line in lines} >= {"INFO"}
+    assert all(
+        json.loads(line)["level"] == "ERROR"
+        for line in cli("log", "--json", "--level", "error").stdout.splitlines()
+    )
+
+
+def test_strategy_is_stopped_and_started_and_the_feed_drilled(cli: Cli, engine: EngineDirectory) -> None:
+    stopped = cli("strategy", "stop", "QuoteTrader-001")
+    assert (stopped.returncode, stopped.stdout) == (0, "QuoteTrader-001 is STOPPED\n"), stopped.stderr
+    started = json.loads(cli("strategy", "start", "QuoteTrader-001", "--json").stdout)
+    assert started == {"strategy_id": "QuoteTrader-001", "state": "RUNNING"}
+    assert cli("strategy", "remove", "Nobody-001").returncode == 2
+    assert "no JSON object" in cli("strategy", "add", "a:B", "a:C", "--config", "[]").stderr
+    assert cli("drill", "stall", "--secs", "30").returncode == 0
+    assert json.loads(cli("drill", "off", "--json").stdout)["mode"] == "off"
+
+
 def test_trading_state_is_lowered_at_once_and_raised_by_a_word(cli: Cli, engine: EngineDirectory) -> None:
     assert cli("trading-state", "HALTED", "--reason", "lunch").stdout.strip() == "HALTED"
     wait_until(lambda: read_state(engine) == "HALTED")
@@ -184,6 +218,16 @@ def test_raised_limit_is_confirmed_and_versions_compared(
     wrong = cli("config", "set", file)
     assert (wrong.returncode, "colour" in wrong.stderr) == (2, True)
 
+    checked = cli("config", "check", "--json")
+    assert checked.returncode == 0, checked.stdout
+    assert {one["outcome"] for one in json.loads(checked.stdout)} == {"OK"}
+    node = plain["node"]
+    node["data_clients"]["REPLAY"]["config"]["speed"] = -1
+    file.write_text(json.dumps({**plain, "node": node}))
+    checked = cli("config", "check", file)
+    assert checked.returncode == 1
+    assert "node.data_clients.REPLAY.config.speed" in checked.stdout
+
     assert len(cli("config", "versions").stdout.splitlines()) == 4
     diff = cli("config", "diff", "2", "3").stdout
     assert "risk.max_exposure" in diff
@@ -199,6 +243,7 @@ def test_emergency_stop_needs_no_server_and_is_cleared_by_a_trader(
 
     assert stopped.returncode == 0, stopped.stderr
     assert "the gate is shut" in stopped.stdout
+    assert "nothing is open" in stopped.stdout  # It has waited for that
     assert not is_served(settings)
     # The strategy goes on to order, in vain.
     wait_until(lambda: engine.is_settled and (o := engine.load_outcome()) is not None and not o.still_open)
@@ -226,7 +271,8 @@ def test_engine_is_stopped(cli: Cli, engine: EngineDirectory) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("start", "--engine", "nobody"), "no engine 'nobody'"),
+        (("start", "--engine", "nobody"), "--engine nobody --preset sandbox-replay"),
+        (("log", "--engine", "nobody"), "no engine 'nobody'"),
         (("status", "--engine", "nobody"), "no engine 'nobody'"),
         (("events", "--engine", "nobody"), "no engine 'nobody'"),
         (("emergency-stop", "--engine", "nobody"), "no engine"),

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.api.serving import Serving, listening, serving
 from workbench.client.client import Client
 from workbench.client.engine_events import Item, Link
 from workbench.client.transport import Endpoint, Transport
-from workbench.engine_records import EngineEvent, Gap, Risks
+from workbench.engine_records import EngineEvent, EquitySample, Gap, Risks
 from workbench.errors import (
     AuthenticationError,
     ConfirmationRequiredError,
@@ -26,6 +27,7 @@ from workbench.errors import (
     ForbiddenError,
     NotFoundError,
 )
+from workbench.live.equity_history import EquityHistory
 
 DEADLINE_SECS = 30.0
 
@@ -104,6 +106,43 @@ def test_orders_by_hand(client: Client, host: Host) -> None:
     ]
 
 
+def test_strategies_and_drills_reach_the_host(client: Client, host: Host) -> None:
+    answer = {"strategy_id": "S-1", "state": "STOPPED"}
+    host.answers = {"/strategies/S-1/stop": (200, answer), "/strategies/S-1": (200, answer)}
+    strategies = client.engine().strategies
+    assert strategies.stop("S-1", is_cancelling=True) == strategies.remove("S-1") == answer
+    for act in (
+        lambda confirm="": strategies.start("S-1", confirm=confirm),
+        lambda confirm="": strategies.add("a.b:S", "a.b:C", {"n": 1}, is_started=False, confirm=confirm),
+    ):
+        host.answers |= {"/strategies/S-1/start": (200, answer), "/strategies": (200, answer)}
+        with pytest.raises(ConfirmationRequiredError) as caught:  # The engine is LIVE
+            act()
+        assert act(caught.value.confirm_token) == answer
+    host.answers["/drills"] = 200, {"feeds": ["REPLAY"]}
+    assert client.engine().set_drill("slow", secs=2, every=3) == ["REPLAY"]
+    sent = [one["body"] for one in host.told if one["method"] != "GET"]
+    assert sent[-2:] == [
+        {"strategy_path": "a.b:S", "config_path": "a.b:C", "config": {"n": 1}, "is_started": False},
+        {"mode": "slow", "secs": 2.0, "every": 3},
+    ]
+
+
+def test_past_is_read_with_a_range_of_any_kind(client: Client, host: Host) -> None:
+    history = EquityHistory(host.directory.equity)
+    for number in range(3):
+        history.add(
+            EquitySample(ts_ns=1_767_225_600_000_000_000 + number * 10**9, currency="USD", equity="1.10")
+        )
+    history.close()
+    engine = client.engine()
+    assert engine.equity().total == 3
+    later = datetime(2026, 1, 1, 0, 0, 1)
+    assert engine.equity(later).total == engine.equity(later.replace(tzinfo=UTC)).total == 2
+    assert engine.equity("2026-01-01T00:00:02Z", limit=3).items[0].equity == "1.10"
+    assert engine.log(level="ERROR", limit=1).items == []
+
+
 def test_what_raises_risk_is_confirmed_with_the_token_of_the_error(client: Client, host: Host) -> None:
     engine = client.engine()
     assert engine.set_trading_state("HALTED", reason="news") == "HALTED"
@@ -151,6 +190,11 @@ def test_configuration_has_versions(client: Client, host: Host) -> None:
     assert [one.version for one in engine.config_versions()] == [2, 1]
     assert [one["field"] for one in engine.config_diff()["changes"]] == ["currency"]
     assert {one["name"] for one in client.engines.presets()} >= {"sandbox-replay", "interactive-brokers"}
+    found = {one.field: one.outcome for one in engine.check_config(made)}
+    assert found["node.data_clients.REPLAY.config.catalog_path"] == "MISSING"
+    replay = made["node"]["data_clients"]["REPLAY"]["path"]
+    assert replay in {one["path"] for one in client.engines.adapters()}
+    assert "speed" in client.engines.describe_part(replay)["schema"]["properties"]
 
 
 def test_viewer_looks_and_changes_nothing(parts: Serving, address: str, host: Host) -> None:

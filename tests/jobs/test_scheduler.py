@@ -32,7 +32,7 @@ from workbench.store.store import Store
 S = JobState
 LONG: dict[str, Any] = {"steps": 1_000_000}
 MOVES = {(before, after) for (before, _), after in _TABLE.items()}
-SECS = float(os.environ.get("WORKBENCH_COUNT", "8"))
+SECS = float(os.environ.get("WORKBENCH_COUNT", "5"))
 
 
 class Flaky:

@@ -44,6 +44,5 @@ def test_progress_of_a_task_says_what_it_takes() -> None:
 
         worker.run("tests.jobs.job_tasks:work_until_cancelled", {}, on_progress=note)
 
-    assert seen[0].cpu_percent == 0.0
     assert seen[-1].cpu_percent > 0
     assert seen[-1].rss_bytes > 0

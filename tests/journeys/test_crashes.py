@@ -42,7 +42,7 @@ with connect(settings=settings) as client:
     number = 0
     while True:
         number += 1
-        pause = 0.04 if number % 3 == 0 else 0.0
+        pause = 0.015 if number % 3 == 0 else 0.0
         change = {"engine.strategies.0.config.pause_secs": pause}
         job = client.submit_backtest(config, overrides=change)
         print(job.id, flush=True)

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Request
 
 from tests.cli.conftest import Cli, build_environment, cli, workspace  # noqa: F401 - fixtures
 from workbench.backtest.run import Run, load_run
+from workbench.cli.demo import _import_sample
 from workbench.cli.main import cli as root
 from workbench.states import JobState
 
@@ -53,11 +54,16 @@ def test_demo_prints_numbers_paths_and_what_is_next(demo: subprocess.CompletedPr
         assert 0 < find(demo, name).stat().st_size < MAX_BYTES
 
 
-def test_demo_again_imports_nothing_twice(cli: Cli, demo: subprocess.CompletedProcess[str]) -> None:  # noqa: F811
+def test_demo_again_imports_nothing_twice(
+    demo: subprocess.CompletedProcess[str],
+    workspace: Path,  # noqa: F811
+) -> None:
+    """What the command does first; that it goes on as before in a catalog with data is the next test's."""
     assert "3,270 bars imported" in demo.stdout
-    again = cli("demo", timeout=240)
-    assert again.returncode == 0, again.stderr
-    assert "3,270 bars, in the catalog already" in again.stdout
+    said: list[str] = []
+    _import_sample(workspace / "catalogs" / "demo", said.append)
+    assert "3,270 bars, in the catalog already" in said[0]
+    assert len([line for line in said if "bars, in the catalog already" in line]) == 4
 
 
 def test_demo_notebook_keeps_no_error(demo: subprocess.CompletedProcess[str]) -> None:
@@ -106,16 +112,27 @@ def test_demo_own_file_needs_its_instrument(cli: Cli) -> None:  # noqa: F811
 
 
 @pytest.mark.data
-def test_demo_own_files_run(cli: Cli, test_data: Path) -> None:  # noqa: F811
+def test_demo_own_files_run_in_the_catalog_of_the_first(
+    cli: Cli,  # noqa: F811
+    demo: subprocess.CompletedProcess[str],
+    workspace: Path,  # noqa: F811
+    test_data: Path,
+) -> None:
+    """A week of them: the month goes through `backtest run`."""
+    files = {}
+    for side in ("bid", "ask"):
+        lines = (test_data / "fxcm" / f"gbpusd-m1-{side}-2012.csv").read_text().splitlines(keepends=True)
+        files[side] = workspace / f"{side}.csv"
+        files[side].write_text("".join(lines[: 1 + 5 * 1_440]))
     result = cli(
         *("demo", "--instrument", "GBP/USD.FXCM", "--kind", "fx_pair", "--stamp", "open", "--json"),
-        *("--data", test_data / "fxcm" / "gbpusd-m1-bid-2012.csv", "--bar-type", "1-MINUTE-BID"),
-        *("--data", test_data / "fxcm" / "gbpusd-m1-ask-2012.csv", "--bar-type", "1-MINUTE-ASK"),
+        *("--data", files["bid"], "--bar-type", "1-MINUTE-BID"),
+        *("--data", files["ask"], "--bar-type", "1-MINUTE-ASK"),
         timeout=240,
     )
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
-    assert document["metrics"]["headline"]["trades"]["value"] > 500
+    assert document["metrics"]["headline"]["trades"]["value"] > 100
     assert document["metrics"]["costs"]["spread"]["value"] is not None
     assert Path(document["report"]).stat().st_size < MAX_BYTES
 

@@ -17,7 +17,17 @@ pytestmark = pytest.mark.data
 EMA_CROSS = "nautilus_trader.examples.strategies.ema_cross:EMACross"
 
 
-def run(call: Cli, home: Path, name: str, bar_type: str, size: str, balance: str, **data: list[str]) -> Any:
+def run(
+    call: Cli,
+    home: Path,
+    name: str,
+    bar_type: str,
+    size: str,
+    balance: str,
+    *,
+    periods: tuple[int, int] = (10, 20),
+    **data: list[str],
+) -> Any:
     """Run EMACross on imported data and return the run as plain values."""
     strategy = build_strategy_config(
         EMA_CROSS,
@@ -25,8 +35,8 @@ def run(call: Cli, home: Path, name: str, bar_type: str, size: str, balance: str
             "instrument_id": name,
             "bar_type": bar_type,
             "trade_size": size,
-            "fast_ema_period": 3,
-            "slow_ema_period": 6,
+            "fast_ema_period": periods[0],
+            "slow_ema_period": periods[1],
         },
         runs=home / "runs",
     )
@@ -75,7 +85,9 @@ def test_usdjpy_ticks_of_truefx(cli: Cli, workspace: Path, test_data: Path) -> N
     import_file(cli, path, "--type", "quotes", "--instrument", "USD/JPY.TRUEFX", "--kind", "fx_pair")
     bar_type = "USD/JPY.TRUEFX-1-MINUTE-BID-INTERNAL"
     made = run(
-        cli, workspace, "USD/JPY.TRUEFX", bar_type, "100000", "100000000 JPY", quotes=["USD/JPY.TRUEFX"]
+        *(cli, workspace, "USD/JPY.TRUEFX", bar_type, "100000", "100000000 JPY"),
+        periods=(3, 6),
+        quotes=["USD/JPY.TRUEFX"],
     )
     assert made["events"] == 1_000
     assert made["headline"]["fills"]["value"] > 0
@@ -89,7 +101,9 @@ def test_btcusdt_trades_of_binance(cli: Cli, workspace: Path, test_data: Path) -
     )
     bar_type = "BTCUSDT.BINANCE-1-SECOND-LAST-INTERNAL"
     made = run(
-        cli, workspace, "BTCUSDT.BINANCE", bar_type, "0.10", "1000000 USDT", trades=["BTCUSDT.BINANCE"]
+        *(cli, workspace, "BTCUSDT.BINANCE", bar_type, "0.10", "1000000 USDT"),
+        periods=(3, 6),
+        trades=["BTCUSDT.BINANCE"],
     )
     assert made["events"] == 2_001
     assert made["headline"]["fills"]["value"] > 0

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,6 +181,26 @@ def wait_for(condition: Callable[[], Any], what: str, process: subprocess.Popen[
             )
         time.sleep(0.01)
     raise AssertionError(f"not in time: {what}")
+
+
+@contextlib.contextmanager
+def guarding(directory: EngineDirectory) -> Iterator[None]:
+    """Hold the lock of a guardian, and turn as one does, so that no host starts one."""
+    ending = threading.Event()
+
+    def beat() -> None:
+        while not ending.wait(0.1):
+            directory.beat()
+
+    with directory.hold_lock("guardian"):
+        directory.beat()
+        thread = threading.Thread(target=beat)
+        thread.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            thread.join()
 
 
 def read_events(directory: EngineDirectory) -> list[EngineEvent]:

@@ -58,6 +58,9 @@ class QuoteTrader(Strategy):
     def on_stop(self) -> None:
         pass
 
+    def on_reset(self) -> None:
+        self.quotes = 0
+
     def _quantity(self):
         return self.instrument.make_qty(self.config.quantity)
 
@@ -100,4 +103,13 @@ class Looper(QuoteTrader):
     def on_quote_tick(self, tick: QuoteTick) -> None:
         super().on_quote_tick(tick)
         while self.quotes >= 3:
+            pass
+
+
+class LateLooper(QuoteTrader):
+    """Loops forever once it has filled a few orders and holds something."""
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        super().on_quote_tick(tick)
+        while self.fills >= 5 and not self.portfolio.is_flat(self.instrument.id):
             pass

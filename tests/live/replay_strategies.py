@@ -84,3 +84,32 @@ class Watcher(Strategy):
         now = self.clock.timestamp_ns()
         seen = {"what": what, "name": name, "event": data.ts_event, "init": data.ts_init, "now": now}
         self.msgbus.publish("test.seen", seen)
+
+
+class HasterConfig(StrategyConfig, frozen=True):
+    """Nothing to choose."""
+
+
+class Haster(Strategy):
+    """Buys, and then sends more orders that close than there is to close, before it hears of any."""
+
+    def on_start(self) -> None:
+        self.msgbus.publish("started", self.id.value)
+        self.bars = 0
+        self.instrument = self.cache.instrument(InstrumentId.from_str("GBP/USD.SIM"))
+        self.subscribe_bars(BarType.from_str("GBP/USD.SIM-1-MINUTE-ASK-EXTERNAL"))
+
+    def on_bar(self, bar: Bar) -> None:
+        self.bars += 1
+        if self.bars == 3:
+            self.send(OrderSide.BUY, 10_000, is_reducing=False)
+        if self.bars == 5:
+            self.send(OrderSide.SELL, 4_000, is_reducing=True)
+            self.send(OrderSide.SELL, 10_000, is_reducing=True)
+            self.send(OrderSide.SELL, 10_000, is_reducing=True)
+
+    def send(self, side: OrderSide, quantity: int, *, is_reducing: bool) -> None:
+        quantity = self.instrument.make_qty(quantity)
+        self.submit_order(
+            self.order_factory.market(self.instrument.id, side, quantity, reduce_only=is_reducing)
+        )

@@ -13,13 +13,15 @@ import pytest
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.enums import OmsType, OrderSide
-from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TradeId
+from nautilus_trader.model.identifiers import AccountId, ClientOrderId, StrategyId, TradeId
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.model.orders import LimitOrder, MarketOrder
 from nautilus_trader.model.position import Position
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
+from nautilus_trader.test_kit.stubs.data import TestDataStubs
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
+from nautilus_trader.test_kit.stubs.execution import TestExecStubs
 from nautilus_trader.test_kit.stubs.identifiers import TestIdStubs
 
 from workbench.engine_records import (
@@ -286,3 +288,85 @@ def test_stop_that_only_cancels_leaves_positions_and_says_so(venue: _Venue, cont
     outcome = _run(venue, context, _is_settled, EmergencyPolicy(action=EmergencyAction.CANCEL_ONLY))
     assert (outcome.cancelled, outcome.closed, venue.closings) == (1, 0, [])
     assert [s.reason for s in outcome.still_open] == ["the policy is CANCEL ONLY"]
+
+
+def test_stop_of_a_closed_market_goes_on_and_closes_when_it_opens(
+    venue: _Venue, context: HostContext
+) -> None:
+    position = venue.add_position()
+    is_open = False
+
+    def close(closed: Position, order: MarketOrder) -> None:
+        if is_open:
+            venue.fill(closed, order)
+            return
+        venue.apply(order, TestEventStubs.order_submitted(order))
+        venue.apply(order, TestEventStubs.order_rejected(order))
+
+    venue.on_close = close
+    outcome = _run(venue, context, lambda o: any("attempt 2" in s.reason for s in o.still_open))
+    (left,) = outcome.still_open
+    assert outcome.settled_ns is None
+    assert (left.key, left.reason) == (position.id.value, "closing, attempt 2: ORDER_REJECTED")
+    is_open = True
+    assert _run(venue, context, _is_settled).still_open == []
+
+
+def test_stop_lists_spot_inventory_and_never_sells_it(venue: _Venue, context: HostContext) -> None:
+    venue.cache.add_account(TestExecStubs.cash_account(AccountId("SIM-001")))  # A million USD
+    instrument = CurrencyPair.from_dict({**CurrencyPair.to_dict(venue.instrument), "base_currency": "USD"})
+    venue.cache.add_instrument(instrument)
+    order = venue.add_order()
+    venue.on_cancel = lambda o: venue.apply(o, TestEventStubs.order_canceled(o))
+
+    outcome = _run(venue, context, _is_settled)
+
+    assert venue.cancels == [order.client_order_id.value]
+    assert [(s.kind, s.key, s.reason) for s in outcome.still_open] == [
+        ("balance", "USD", "spot inventory: not sold by an emergency stop")
+    ]
+    assert venue.closings == []
+
+
+def test_stop_lists_an_external_position_and_leaves_it(venue: _Venue, context: HostContext) -> None:
+    left = venue.add_position(strategy_id=EXTERNAL)
+
+    outcome = _run(venue, context, _is_settled)
+
+    assert [(s.key, s.reason) for s in outcome.still_open] == [
+        (left.id.value, "EXTERNAL: not of the engine's strategies")
+    ]
+    assert venue.closings == []
+
+
+def test_stop_lists_what_is_worth_too_little_as_dust(venue: _Venue, context: HostContext) -> None:
+    venue.instrument = CurrencyPair.from_dict(
+        {**CurrencyPair.to_dict(venue.instrument), "min_notional": "5000.00 USD", "lot_size": None}
+    )
+    venue.cache.add_instrument(venue.instrument)
+    venue.cache.add_quote_tick(TestDataStubs.quote_tick(venue.instrument, bid_price=1.0, ask_price=1.0001))
+    venue.add_position("1000")
+
+    outcome = _run(venue, context, _is_settled)
+
+    assert [s.reason for s in outcome.still_open] == ["dust: below the least worth of 5000.00 USD"]
+
+
+def test_stop_counts_on_no_venue_that_answers_late(venue: _Venue, context: HostContext) -> None:
+    """A closing order that is on its way is not sent once more, however long it takes."""
+    venue.add_position()
+    sent: list[tuple[Position, MarketOrder]] = []
+
+    def close(closed: Position, order: MarketOrder) -> None:
+        venue.apply(order, TestEventStubs.order_submitted(order))
+        sent.append((closed, order))
+        asyncio.get_running_loop().call_later(2.0, answer)
+
+    def answer() -> None:
+        closed, order = sent[0]
+        closed.apply(venue._fill(order, closed))
+        venue.cache.update_position(closed)
+
+    venue.on_close = close
+    outcome = _run(venue, context, _is_settled)
+    assert (outcome.closed, outcome.still_open, len(sent)) == (1, [], 1)

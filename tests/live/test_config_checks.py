@@ -63,6 +63,16 @@ def test_reference_is_no_secret(value: str | None) -> None:
     assert check(node={"exec_clients": {"B": {"config": {"api_secret": value}}}}) == []
 
 
+@pytest.mark.parametrize("value", ["redis://me:hush@host", "-----BEGIN PRIVATE KEY-----hush"])
+def test_secret_is_refused_wherever_it_stands(value: str) -> None:
+    config = parse_engine_config({"node": {"exec_clients": {"B": {"config": {"base_url": value}}}}})
+
+    with pytest.raises(ConfigError) as caught:
+        check_engine_config(config)
+    assert caught.value.field == "node.exec_clients.B.config.base_url"
+    assert "hush" not in str(caught.value)
+
+
 def test_references_are_found_by_place() -> None:
     config = parse_engine_config({"node": {"a": {"x": "env:ONE"}, "b": ["keyring:s/u", "plain"]}})
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from tests.live.guarded import GUARD, GuardedEngine, make_engine, wait_for
@@ -58,6 +60,23 @@ def test_stop_emergency_frozen_host_is_latched_at_once_and_liquidated(engine: Gu
     assert time.monotonic() - pulled < 2.0
     wait_for(lambda: engine.directory.is_settled)
     assert engine.count("LIQUIDATE", "settled") == 1
+
+
+def test_stop_emergency_with_host_and_guardian_frozen_has_one_actor(engine: GuardedEngine) -> None:
+    engine.start()
+    frozen = engine.kill("guardian", signal.SIGSTOP)
+    engine.kill("host", signal.SIGSTOP)
+    wait_for(lambda: any(r.startswith("its guardian does not answer") for r in engine.status.reasons))
+    pulled = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: _pull(engine), range(3)))
+    wait_for(lambda: engine.directory.is_settled)
+    assert time.monotonic() - pulled < 8.0
+    wait_for(lambda: not engine.directory.is_held("guardian"))
+    assert not psutil.pid_exists(frozen)
+    assert engine.supervision.pid != frozen
+    assert (engine.count("LIQUIDATE", "start"), engine.count("LIQUIDATE", "settled")) == (1, 1)
+    assert engine.status.state is S.STOPPED
 
 
 def test_stop_emergency_with_host_and_guardian_dead_closes_what_was_left(engine: GuardedEngine) -> None:

@@ -19,6 +19,7 @@ from tests.live.engines import (
     build_config,
     build_strategy,
     find_events,
+    guarding,
     read_events,
     running,
     wait_for,
@@ -42,8 +43,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 def directory(tmp_path: Path) -> Iterator[EngineDirectory]:
     directory = EngineDirectory(tmp_path / "demo")
     directory.create()
-    # So that no host starts a guardian.
-    with directory.hold_lock("guardian"):
+    with guarding(directory):
         yield directory
 
 

@@ -151,3 +151,74 @@ def test_numbers_in_use_are_reserved_before_they_are_shown(tmp_path: Path) -> No
             journal.append("order", "102 and 103", b"{}")
         assert journal.flush()
         assert int(mark.read_text()) == 103 + RESERVED
+
+
+def _leave_log(path: Path) -> bytes:
+    """Write a journal whose last events are in its log, as a kill leaves it."""
+    write(path, 100)
+    reader = sqlite3.connect(path)  # Keeps the writer's end from moving the log into the file
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchone()
+    with Journal.open(path, incarnation=1) as journal:
+        journal.append("order", "last", b"{}")
+        assert journal.flush()
+        kept = path.read_bytes(), path.with_name(f"{path.name}-wal").read_bytes()
+    reader.close()
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    path.write_bytes(kept[0])
+    path.with_name(f"{path.name}-wal").write_bytes(kept[1])
+    return kept[1]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b""), make_foreign])
+def test_log_of_a_damaged_file_comes_along_when_it_is_put_aside(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    log = _leave_log(path)
+    assert len(log) > 0
+    if damage is make_foreign:  # Its log is not to heal it
+        path.write_bytes(b"x" * 9_000)
+        log = b"y" * len(log)
+        path.with_name(f"{path.name}-wal").write_bytes(log)
+    else:
+        damage(path)
+
+    with Journal.open(path, incarnation=2) as journal:
+        assert journal.recovered_from is not None
+        aside = journal.recovered_from
+        journal.append("order", "next", b"{}")
+        assert journal.flush()
+
+    assert aside.with_name(f"{aside.name}-wal").read_bytes() == log
+    assert sorted(p.name for p in tmp_path.iterdir() if "damaged" not in p.name) == [
+        "journal.sqlite",
+        "journal.sqlite.reserved",
+    ]
+
+
+def test_log_that_a_kill_left_is_read_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    _leave_log(path)
+    with Journal.open(path, incarnation=2) as journal:
+        assert journal.recovered_from is None
+        assert (journal.first_seq, journal.last_seq) == (1, 101)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["journal.sqlite", "journal.sqlite.reserved"]
+
+
+def test_log_that_cannot_be_read_is_put_aside_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with Journal.open(path, incarnation=1) as journal:
+        journal.append("order", "first", b"{}")
+        assert journal.flush()
+        log = bytearray(path.with_name(f"{path.name}-wal").read_bytes())
+        head = path.read_bytes()
+    log[60:3_000] = b"x" * 2_940  # All that there was is in the log
+    path.write_bytes(head)
+    path.with_name(f"{path.name}-wal").write_bytes(log)
+
+    with Journal.open(path, incarnation=2) as journal:
+        assert journal.recovered_from is not None
+        aside = journal.recovered_from
+        assert journal.first_seq > RESERVED
+    assert aside.with_name(f"{aside.name}-wal").read_bytes() == bytes(log)

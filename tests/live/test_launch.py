@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,17 +122,16 @@ def test_stop_engine_with_its_guardian_dead_is_stopped_by_another(tmp_path: Path
         assert engine.find_calls("/stop")[0] == '{"is_flattening": true} ann'
 
 
-def test_stop_engine_with_its_guardian_frozen_is_stopped_from_here(engine: GuardedEngine) -> None:
+def test_stop_engine_with_its_guardian_frozen_is_stopped_by_another(engine: GuardedEngine) -> None:
     engine.plan(ignores_stop=True, is_deaf=True)
     engine.start()
-    engine.kill("guardian", signal.SIGSTOP)
-    began = time.monotonic()
-    # The host is gone; that its guardian has taken note of it cannot be said.
-    with pytest.raises(ServerError, match="its guardian does not answer"):
-        engine.stop()
-    assert not engine.directory.is_held("host")
-    # After the time of its policy, and that of a guardian that is slow.
-    assert time.monotonic() - began >= 2.5
+    frozen = engine.kill("guardian", signal.SIGSTOP)
+    found = engine.stop()
+    assert found.state is S.STOPPED
+    assert engine.supervision.pid != frozen
+    assert (
+        len(engine.find_processes()) <= 1
+    )  # The frozen one is gone; the one that followed may be about to leave
 
 
 def test_stop_engine_that_does_not_run_is_done_at_once(engine: GuardedEngine) -> None:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from workbench.engine_records import (
@@ -140,6 +141,7 @@ _EXIT = LastExit(at=_AT, incarnation=2, code=-9, reason="was killed by SIGKILL",
         ({"heartbeat": _beat(trading_state="")}, "its trading state is not known"),
         ({"heartbeat": _beat(journal_trouble="disk full")}, "its journal cannot be written: disk full"),
         ({"is_guarded": False}, "no guardian watches it: a crash would not be seen"),
+        ({"guardian_age_secs": 4.0}, "its guardian does not answer since 4 s"),
         ({"latch": _LATCH}, f"an emergency stop by bob holds since {_AT}: too fast"),
         (
             {"supervision": _sees(S.RUNNING, restarts=["2027-01-15T07:55:00.000Z"], last_exit=_EXIT)},
@@ -171,6 +173,7 @@ def test_find_faults_engine_that_is_well_has_none() -> None:
     assert find_faults(_status(), NOW) == []
     assert find_faults(_status(supervision=old), NOW) == []
     assert find_faults(_status(heartbeat=_beat(loop_ts_ns=NOW - 1_000_000_000)), NOW) == []
+    assert find_faults(_status(guardian_age_secs=2.0), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -206,6 +209,7 @@ def test_observe_engine_is_green_only_without_a_reason(tmp_path: Path) -> None:
     directory.write_heartbeat(_beat())
     directory.write_supervision(_sees(S.RUNNING))
     with directory.hold_lock("host"), directory.hold_lock("guardian"):
+        os.utime(directory.path / "guardian.lock", ns=(NOW, NOW))
         found = observe_engine(directory, now_ns=NOW + 500_000_000)
         assert found.is_green
         assert found.reasons == []
@@ -230,3 +234,17 @@ def test_observe_engine_what_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
         assert any(f"{name}.json" in reason for reason in found.reasons), name
     assert any("an emergency stop holds that cannot be read" in reason for reason in found.reasons)
     assert not found.is_green
+
+
+def test_observe_engine_that_cannot_write_its_heartbeat_is_believed_when_it_is_asked(tmp_path: Path) -> None:
+    directory = EngineDirectory(tmp_path / "one")
+    directory.write_host(_host())
+    directory.write_heartbeat(_beat(ts_ns=NOW - 60_000_000_000, pid=os.getpid()))
+    told = _beat(journal_trouble="disk full", pid=os.getpid())
+    with directory.hold_lock("host"):
+        found = observe_engine(directory, now_ns=NOW, told=told)
+        other = observe_engine(directory, now_ns=NOW, told=msgspec.structs.replace(told, incarnation=99))
+    assert "it answers, but cannot write its heartbeat: its disk may be full" in found.reasons
+    assert "its journal cannot be written: disk full" in found.reasons
+    assert found.heartbeat == told
+    assert any("60 s old" in reason for reason in other.reasons)

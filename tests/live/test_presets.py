@@ -15,6 +15,11 @@ from workbench.live.presets import PRESETS, Trial, build_preset, find_preset
 NEEDED = {
     "sandbox-replay": {"catalog_path": "/data/catalog", "venue": "SIM", "quotes": "GBP/USD.SIM"},
     "interactive-brokers": {"instrument_ids": "AAPL.NASDAQ, MSFT.NASDAQ"},
+    "adapter": {
+        "name": "BYBIT",
+        "data_config": "nautilus_trader.adapters.bybit.config:BybitDataClientConfig",
+        "data_factory": "nautilus_trader.adapters.bybit.factories:BybitLiveDataClientFactory",
+    },
 }
 
 
@@ -38,6 +43,7 @@ def test_only_what_tests_run_is_called_tested() -> None:
         "binance-testnet": Trial.PARSED,  # below
         "binance-live": Trial.UNTESTED,
         "interactive-brokers": Trial.UNTESTED,
+        "adapter": Trial.UNTESTED,
     }
 
 
@@ -77,6 +83,9 @@ def test_configuration_is_taken_by_the_adapter(
         ("sandbox-replay", {"oms_type": "BOTH"}, "oms_type"),
         ("sandbox-replay", {"colour": "red"}, "colour"),
         ("interactive-brokers", {"port": "door"}, "port"),
+        ("adapter", {"data_factory": ""}, "data_factory"),
+        ("adapter", {"exec_factory": "a.b:F"}, "exec_config"),
+        ("adapter", {"data_config": "", "data_factory": ""}, "data_config"),
     ],
 )
 def test_wrong_parameter_is_refused_at_its_field(name: str, values: dict[str, str], field: str) -> None:
@@ -84,6 +93,17 @@ def test_wrong_parameter_is_refused_at_its_field(name: str, values: dict[str, st
         build(name, **values)
 
     assert caught.value.field == field
+
+
+def test_any_adapter_becomes_the_clients_of_its_venue() -> None:
+    node = build("adapter", instrument_ids="BTCUSDT-LINEAR.BYBIT").node
+
+    assert list(node) == ["data_clients"]
+    client = node["data_clients"]["BYBIT"]
+    assert client["factory"] == {
+        "path": "nautilus_trader.adapters.bybit.factories:BybitLiveDataClientFactory"
+    }
+    assert client["config"] == {"instrument_provider": {"load_ids": ["BTCUSDT-LINEAR.BYBIT"]}}
 
 
 def test_unknown_preset_names_those_there_are() -> None:

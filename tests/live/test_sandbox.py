@@ -208,3 +208,19 @@ def test_sandbox_with_latency_fills_later_without_waiting_for_the_next_bar(
         third = [seen for seen in node.find("seen") if seen["what"] == "bar"][2]
 
         assert 0.2 <= (fill["ts_event"] - third["init"]) / 1e9 < 3.0
+
+
+def test_sandbox_closes_no_more_than_is_held_however_fast_orders_come(catalog: Path, tmp_path: Path) -> None:
+    config = build_config(catalog, ("Haster", {}))
+    with NodeProcess(tmp_path, config) as node:
+        node.wait(lambda: node.find("OrderRejected"))
+
+        fills = {x["event_id"]: x for x in node.find("OrderFilled")}.values()
+        (rejected,) = node.find("OrderRejected")
+        (cut,) = node.find("OrderUpdated")
+        assert [Decimal(f["last_qty"]) for f in fills] == [10_000, 4_000, 6_000]
+        assert Decimal(cut["quantity"]) == 6_000
+        assert "would have increased position" in rejected["reason"]
+        assert len(node.find("PositionClosed")) == 1
+        assert node.describe()["positions"] == {}
+        _check_balance(_parse(node.describe()["balances"]["USD"]), node.read())

@@ -42,6 +42,8 @@ def test_sandbox_that_can_fill_is_accepted(values: dict[str, Any]) -> None:
         ({"bar_types": [LAST.replace("SIM", "XNAS")]}, "bar_types.0"),
         ({"quotes": ["GBPUSD"]}, "quotes.0"),
         ({"trades": [NAME, "GBP/USD.XNAS"]}, "trades.1"),
+        ({"account_type": "CASH", "default_leverage": "5"}, "default_leverage"),
+        ({"account_type": "CASH", "leverages": {NAME: 5.0}}, "leverages"),
         ({"oms_type": "HEDGING", "use_random_ids": False}, "use_random_ids"),
     ],
 )

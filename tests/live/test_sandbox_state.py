@@ -40,7 +40,21 @@ def _account(total: str, *, reported: bool = False) -> Event:
 
 
 def _position(kind: str, position: str, quantity: int, opening: str) -> Event:
-    return _event(kind, position_id=position, quantity=str(quantity), opening_order_id=opening)
+    return _event(
+        kind,
+        trader_id="T-1",
+        strategy_id="S-1",
+        instrument_id="GBP/USD.SIM",
+        account_id="SIM-001",
+        position_id=position,
+        quantity=str(abs(quantity)),
+        side="LONG" if quantity > 0 else "SHORT",
+        avg_px_open=1.4999999999999999,
+        opening_order_id=opening,
+        currency="USD",
+        ts_opened=1,
+        ts_init=2,
+    )
 
 
 def _trade(name: str, quantity: int, position: str = "P") -> list[Event]:
@@ -86,7 +100,7 @@ def test_state_splits_a_fill_that_turns_a_position() -> None:
 
     (share,) = state.positions["P"].fills
     assert state.positions["P"].signed_quantity == -30
-    assert (share.quantity, share.commission) == (Decimal(30), Decimal("0.08"))
+    assert (share.quantity, share.commission) == (Decimal(30), Decimal("0.07"))
     assert set(state.orders) == {"b"}
 
 
@@ -123,11 +137,31 @@ def test_state_tells_the_fills_that_the_account_does_not_know_of() -> None:
 
 
 def test_state_doubts_a_position_whose_first_fills_are_gone() -> None:
-    lost = [*_trade("b", 5), _position("PositionChanged", "P", 15, "a")]
+    lost = [*_trade("b", -5), _position("PositionChanged", "P", -15, "a")]
 
-    assert "P held 15" in collect_state(lost).problems[0]
+    state = collect_state(lost)
+    assert "P held 15 SHORT at 1.5 by its own event, and 0 by the fills" in state.problems[0]
+    assert state.find_problems() == state.find_problems("SIM") == state.problems
+    assert state.find_problems("OTHER") == []
     closed = collect_state([*lost, _position("PositionClosed", "P", 0, "a")])
-    assert closed.problems == []
+    assert (closed.problems, closed.disputed, closed.positions) == ([], [], {})
+
+
+def test_state_takes_a_position_whose_fills_are_gone_from_its_own_event() -> None:
+    lost = _position("PositionChanged", "P", 15, "a")
+    # A position of which no fill at all is kept is none to be forgotten
+    assert len(collect_state([lost]).problems) == 1
+
+    state = collect_state([lost, *_trade("b", -4), _position("PositionChanged", "P", 11, "a")])
+    assert state.positions["P"].signed_quantity == 11
+    assert [share.event["last_px"] for share in state.positions["P"].fills] == ["1.5000000000000000", "1.5"]
+    assert len(state.problems) == 1, "what is right by chance is not known for sure"
+
+    (problem,) = state.accept()
+    assert problem.startswith("P held 15")
+    assert (state.problems, state.disputed, state.is_accepted) == ([], [], True)
+    later = collect_state([state.build_event(), *_trade("c", -1), _position("PositionChanged", "P", 10, "a")])
+    assert (later.positions["P"].signed_quantity, later.problems) == (10, [])
 
 
 def test_state_as_an_event_stands_for_all_before_it() -> None:

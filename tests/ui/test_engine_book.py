@@ -284,3 +284,13 @@ def test_link_and_missing_engine_are_kept() -> None:
     book.take_report(build_report(), 1.0)
     assert book.missing is None
     assert book.facts["valuation"]["currency"] == "USD"
+
+
+def test_what_strategies_have_made_is_kept_every_five_seconds_where_it_is_known() -> None:
+    book = EngineBook()
+    for second, realized in enumerate(["1.5", "2.5", "3.5", "4.5", "5.5", None, "7.5"]):
+        made = {"S-1": {"realized": realized, "unrealized": "-1", "why": ""}}
+        report = msgspec.structs.replace(build_report(equity="1"), facts={"strategy_pnl": made})
+        book.take_report(report, float(second))
+    assert [value for _, value in book.pnl["S-1"]] == [0.5, 6.5]
+    assert [ts for ts, _ in book.pnl["S-1"]] == [0, 6_000_000_000]

@@ -110,7 +110,7 @@ def test_stop_is_asked_with_what_is_open_and_may_flatten(walks: Walks) -> None:
         screen.wait_for("data-action='stop'")
         wait_until(lambda: screen.piece._feed.read(lambda book: bool(book.positions)))
         screen.press("stop")
-        assert "LONG 2000 GBP/USD.SIM" in screen.html
+        assert "LONG 2,000 GBP/USD.SIM" in screen.html
         screen.press("answer", "flatten")
         wait_until(lambda: not host.directory.is_held("host"))
         desired = host.directory.load_desired()
@@ -182,13 +182,13 @@ def test_lost_server_is_said_with_what_helps_and_its_return_too(tmp_path: Path) 
     try:
         build_engine(walks.serving.settings.engines)
         with walks.connect("trader") as client, shown(EngineControlPanel, client) as screen:
-            screen.wait_for("data-action='start'")
+            screen.wait_for("data-action='start'>Start")  # It can be pressed: the engine was heard
             walks.stop()
             screen.wait_for("The server does not answer")
             assert "workbench engine emergency-stop" in screen.html
             assert "id='wb-emergency'" in screen.html
             walks.start()
-            screen.wait_for("It is back, and everything here was asked for again")
+            screen.wait_for("It is back, and everything was asked for again")
             assert "does not answer" not in screen.html
     finally:
         walks.stop()

@@ -18,7 +18,9 @@ from tests.jobs.walks import wait_until
 from tests.ui.engine_desks import running_host
 from tests.ui.walking import Walks
 from workbench.client.transport import Endpoint
+from workbench.live.config import parse_engine_config
 from workbench.ui.engine_feed import EngineFeed
+from workbench.ui.engine_sight import look
 from workbench.ui.feed import FeedState
 
 
@@ -158,7 +160,24 @@ def test_new_server_is_found_and_the_loss_is_told(tmp_path: Path) -> None:
             wait_until(lambda: feed.status.state == FeedState.LIVE)
             assert FeedState.LOST in states
             assert feed.regained is not None
-            assert feed.regained[1] > 0
+            assert feed.regained.away_secs > 0
+            assert feed.regained.at >= feed.status.heard_at - feed.regained.away_secs  # type: ignore[operator]
             feed.close()
     finally:
         walks.stop()
+
+
+def test_engine_that_does_not_run_is_what_its_last_version_says(walks: Walks) -> None:
+    try:
+        directory = build_engine(walks.serving.settings.engines)
+        with walks.connect() as client:
+            feed = EngineFeed(client)
+            feed.subscribe(lambda: None)
+            wait_until(lambda: feed.read(lambda b: b.environment) == "SANDBOX")
+            live = parse_engine_config({**directory.load_version().config, "environment": "LIVE"})
+            directory.save_config(live, by="ann")
+            wait_until(lambda: feed.read(lambda b: b.environment) == "LIVE")
+            assert look(feed._book, feed.status, time.time()).is_live
+            feed.close()
+    finally:
+        shutil.rmtree(walks.serving.settings.engines, ignore_errors=True)

@@ -46,7 +46,7 @@ def test_page_of_a_running_engine_agrees_with_its_journal(walks: Walks, tmp_path
             assert "QuoteTrader-001" in manager._strategies.widget.html
             assert "Event loop lag" in manager._health.widget.html
             assert "Memory" in monitor.build_html()
-            assert len(page.children) == 4
+            assert len(page.children) == 6
 
             header._on_action(Action("trading-state", "HALTED"))
             wait_until(lambda: feed.read(lambda b: b.report is not None and _is_halted(b.report.status)))
@@ -72,6 +72,27 @@ def test_page_of_a_running_engine_agrees_with_its_journal(walks: Walks, tmp_path
             feed.close()
             end_engine(directory)
             shutil.rmtree(directory.path)
+
+
+def test_engine_that_does_not_exist_begins_with_its_configuration(walks: Walks) -> None:
+    with walks.connect("trader") as client:
+        manager = NautilusEngineManager(client, "fresh")
+        page = manager.widget
+        tabs = page.children[1]
+        try:
+            wait_until(lambda: "is-configuring" in page._dom_classes)
+            assert "Sandbox, fed by a replay" in manager._configuration.widget.html
+            manager._act(Action("view-of", "trading"))
+            assert "is-configuring" not in page._dom_classes
+            manager._act(Action("view-of", "configuration"))
+            selected = [e.text for e in Page(tabs.html).find("button", aria_selected="true")]
+            assert selected == ["Configuration"]
+            manager._configuration._on_action(Action("load", "", '{"currency": "EUR"}'))
+            manager._act(Action("view-of", "configuration"))
+            assert "edited" in tabs.html
+        finally:
+            manager.close()
+            manager._feed.close()
 
 
 def _is_halted(status: object) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 import pytest
 
 from tests.ui.test_engine_book import build_report
 from workbench.engine_records import EmergencyAction, EmergencyPolicy, EmergencyScope
 from workbench.errors import NotFoundError, ServerError
+from workbench.states import EngineState
 from workbench.ui.engine_badges import build_environment, describe_policy
 from workbench.ui.engine_book import EngineBook
-from workbench.ui.engine_health import list_health
+from workbench.ui.engine_health import build_strategy, list_health
 from workbench.ui.engine_sight import find_quote_age, look
 from workbench.ui.engine_status import build_light, find_faults
 from workbench.ui.feed import FeedState, FeedStatus
@@ -126,3 +129,28 @@ def test_policy_is_told_in_words(action: EmergencyAction, scope: EmergencyScope)
 
     assert ("positions stay open" in words) is (action == EmergencyAction.CANCEL_ONLY)
     assert ("whole account" in words) is (scope == EmergencyScope.ACCOUNT)
+
+
+def test_empty_table_says_that_there_is_nothing_only_where_that_is_known() -> None:
+    book = build_book()
+    assert look(book, LIVE, 100.5).explain_absence("Flat.") == "Flat."
+    lost = look(book, FeedStatus(FeedState.LOST, 100.0, ServerError("gone")), 101.0)
+    assert "server does not answer" in lost.explain_absence("Flat.")
+    assert book.report is not None
+    status = msgspec.structs.replace(book.report.status, is_alive=False, state=EngineState.STOPPED)
+    book.take_report(msgspec.structs.replace(book.report, status=status), 100.0)
+    assert "engine does not run" in look(book, LIVE, 100.5).explain_absence("Flat.")
+
+
+def test_strategy_tells_what_it_has_made_and_what_is_not_known_is_no_number() -> None:
+    made = {"realized": "-12.5", "unrealized": None, "why": "no rate EUR/USD"}
+    book = build_book(strategy_pnl={"S-<1>": made}, strategies=[])
+    row = {"strategy_id": "S-<1>", "path": "a:B", "state": "RUNNING"}
+    html = build_strategy(book, row, look(book, LIVE, 100.5))
+    assert "S-&lt;1&gt;" in html
+    assert "<td class='n down'>\N{MINUS SIGN}12.50</td>" in html
+    assert "title='no rate EUR/USD'>\N{EM DASH}" in html
+    assert "<svg" not in html
+    for ts in (0, 5):
+        book.pnl.setdefault("S-<1>", deque()).append((ts, float(ts)))
+    assert "<svg" in build_strategy(book, row, look(book, LIVE, 100.5))

@@ -141,8 +141,10 @@ def test_order_by_hand_is_described_before_it_is_sent(walks: Walks) -> None:
         screen.press("order-field", "type", "LIMIT")
         screen.press("order-field", "price", "1.40000")
         screen.press("order-field", "side", "SELL")
+        screen.press("order-field", "time_in_force", "DAY")
+        screen.press("order-flag", "is_post_only", True)
         (send,) = Page(screen.html).find("button", id="wb-order-send")
-        assert send.attributes["data-confirm"] == "SELL 10 GBP/USD.SIM LIMIT @ 1.40000?"
+        assert send.attributes["data-confirm"] == "SELL 10 GBP/USD.SIM LIMIT @ 1.40000, DAY, post only?"
         screen.press("send")
         screen.wait_for("sent as O-2")
         (told,) = [one for one in host.told if one["method"] == "POST"]
@@ -155,10 +157,18 @@ def test_order_by_hand_is_described_before_it_is_sent(walks: Walks) -> None:
                 "quantity": "10",
                 "type": "LIMIT",
                 "price": "1.40000",
-                "time_in_force": "GTC",
+                "time_in_force": "DAY",
                 "is_reduce_only": False,
+                "is_post_only": True,
             }.items()
         )
+        # What a market order cannot be is neither asked nor sent.
+        screen.press("order-field", "type", "MARKET")
+        assert "wb-order-post" not in screen.html
+        assert "post only" not in screen.html
+        screen.press("send")
+        wait_until(lambda: len([one for one in host.told if one["method"] == "POST"]) == 2)
+        assert not [one for one in host.told if one["method"] == "POST"][1]["body"].get("is_post_only")
 
 
 def test_order_by_hand_in_live_wants_the_name(walks: Walks) -> None:

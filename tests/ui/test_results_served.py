@@ -113,7 +113,7 @@ def test_run_at_work_says_so_and_shows_everything_when_it_has_ended(
     shared: Client,
     stocked: Settings,  # noqa: F811
 ) -> None:
-    job = shared.submit_backtest(build_config(stocked, pause_secs=0.05), name="slow")
+    job = shared.submit_backtest(build_config(stocked, pause_secs=0.02), name="slow")
     results = BacktestResults(shared, job.id)
     html = _show(results)
     results.act(Action("tab", "trades"))

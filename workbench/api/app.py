@@ -17,7 +17,9 @@ from workbench.api import (
     channel,
     engine_config,
     engine_events,
+    engine_history,
     engine_presets,
+    engine_strategies,
     engine_tables,
     engines,
     events,
@@ -115,7 +117,7 @@ def build_app(
     for router in (engines.collection, engine_presets.router):
         app.include_router(router, prefix=PREFIX)
     # The default engine has a short address beside the one with its name.
-    for part in (engines, engine_config, engine_tables, engine_events):
+    for part in (engines, engine_config, engine_tables, engine_events, engine_history, engine_strategies):
         app.include_router(part.router, prefix=f"{PREFIX}/engine")
         app.include_router(
             part.router, prefix=f"{PREFIX}/engines/{{name}}", dependencies=[Depends(check_name)]

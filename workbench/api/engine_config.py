@@ -16,7 +16,8 @@ from workbench.api.context import ContextOf
 from workbench.api.engine_desk import EngineDesk, NameOf
 from workbench.api.engine_facts import Held, load_held
 from workbench.api.engine_risks import build_risks, find_raised, is_confirmed_change
-from workbench.engine_records import ConfigVersion
+from workbench.api.engine_trials import refuse_wrong, try_config
+from workbench.engine_records import ConfigCheck, ConfigVersion
 from workbench.errors import ConflictError
 from workbench.live.config import Change, EngineConfig, find_changes, parse_engine_config
 from workbench.live.config_checks import check_engine_config
@@ -24,7 +25,7 @@ from workbench.live.engine_directory import EngineDirectory
 from workbench.records import UserRecord
 from workbench.roles import Permission
 
-__all__ = ["ConfigBody", "DiffAnswer", "VersionList", "router"]
+__all__ = ["CheckBody", "CheckList", "ConfigBody", "DiffAnswer", "VersionList", "router"]
 
 router = APIRouter(tags=["engines"])
 
@@ -47,6 +48,20 @@ class DiffAnswer(msgspec.Struct, frozen=True, kw_only=True):
     after: int
     changes: list[Change]
     raised: list[Change]
+
+
+class CheckList(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a configuration; nothing was written."""
+
+    items: list[ConfigCheck]
+
+
+class CheckBody(BaseModel):
+    """A configuration to be looked at."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    config: Plain
 
 
 class ConfigBody(BaseModel):
@@ -99,6 +114,18 @@ async def compare_versions(
     return encode(await context.engines.work(compare))
 
 
+@router.post("/config/check", **answer(CheckList, has_body=True))
+async def check_config(context: ContextOf, trader: _Trader, name: NameOf, body: CheckBody) -> Response:
+    """
+    Look at a configuration before it is used: adapters, fields, credentials, instruments, databases; nothing connects.
+
+    It is done in a child process: a value over which nautilus ends its process is told, and costs nothing else.
+    """
+    config = parse_engine_config(body.config)
+    found = await try_config(context, context.engines.locate(name), config)
+    return encode(CheckList(items=found))
+
+
 @router.put(
     "/config",
     **answer(
@@ -107,14 +134,17 @@ async def compare_versions(
 )
 async def set_config(context: ContextOf, trader: _Trader, name: NameOf, body: ConfigBody) -> Response:
     """
-    Write a new version of an engine's configuration, checked; the next start uses it.
+    Write a new version of an engine's configuration, checked as `config/check` does; the next start uses it.
 
+    What an engine needs only when it starts, such as a credential or a database, may still be missing.
     Raising a limit, and any other change of what is or becomes LIVE, takes a second call.
     """
     config = parse_engine_config(body.config)
     desk = context.engines
     await desk.work(check_engine_config, config)
     directory = desk.locate(name)
+    if not body.confirm_token:  # What is confirmed was looked at with the first call
+        await refuse_wrong(context, directory, config)
     held = await load_held(desk, directory, trader.name)
     found = await desk.work(_save, desk, directory, config, body, trader.name, held)
     return encode(found, HTTPStatus.CREATED)
@@ -147,7 +177,8 @@ def _save(
 
 def _describe(directory: EngineDirectory, before: EngineConfig, after: EngineConfig, held: Held) -> Any:
     changes, raised = find_changes(before, after), find_raised(before, after)
-    lines = [f"{len(changes):,} fields change, from the next start on"]
+    count = len(changes)
+    lines = [f"{count:,} field{' changes' if count == 1 else 's change'}, from the next start on"]
     lines += [f"the limit {c.field} goes from {c.before} to {c.after or 'nothing'}" for c in raised]
     if before.environment != after.environment:
         lines.insert(0, f"the engine becomes {after.environment}")

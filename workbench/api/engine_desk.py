@@ -16,8 +16,8 @@ from starlette.requests import HTTPConnection
 from workbench.api.confirmations import LIFE_SECS, Confirmations
 from workbench.config import Settings
 from workbench.engine_records import Risks
-from workbench.errors import ConfirmationRequiredError, NotFoundError
-from workbench.live.engine_directory import EngineDirectory, find_engines
+from workbench.errors import ConfirmationRequiredError
+from workbench.live.engine_directory import EngineDirectory, build_missing_error, find_engines
 
 __all__ = ["DEFAULT_ENGINE", "EngineDesk", "EngineName", "NameOf", "check_name"]
 
@@ -70,11 +70,7 @@ class EngineDesk:
         """
         directory = self.locate(name)
         if not directory.has_config:
-            raise NotFoundError(
-                f"there is no engine {name!r}",
-                expected=", ".join(d.name for d in self.find_all()) or "one that was configured",
-                advice="`workbench engine config presets` shows where to begin, `workbench engine config set` makes it",
-            )
+            raise build_missing_error(name, self.settings.engines)
         return directory
 
     def find_all(self) -> list[EngineDirectory]:

@@ -9,15 +9,18 @@ import msgspec
 
 from workbench.api.engine_desk import EngineDesk
 from workbench.api.engine_line import ask_host, find_host
-from workbench.engine_records import EngineStatus, OrderRow, PositionRow
+from workbench.engine_records import EngineStatus, Heartbeat, OrderRow, PositionRow
 from workbench.errors import ConflictError, WorkbenchError
+from workbench.live.config import Environment
 from workbench.live.engine_directory import EngineDirectory
 from workbench.live.observation import observe_engine
 
-__all__ = ["EngineAnswer", "Held", "load_answer", "load_held"]
+__all__ = ["EngineAnswer", "Held", "find_environment", "load_answer", "load_held"]
 
 # A view must not wait for an engine that has trouble: what the disk says is there at once.
 _STATUS_SECS = 2.0
+# Two heartbeats that were not written.
+_OLD_SECS = 1.5
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,12 @@ class EngineAnswer(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
 
 
+def find_environment(status: EngineStatus) -> str:
+    """Return what an engine must be taken for: LIVE unless it is known not to be."""
+    found = status.host.environment if status.host is not None else status.environment
+    return Environment.SANDBOX if found == Environment.SANDBOX else Environment.LIVE
+
+
 async def load_answer(desk: EngineDesk, directory: EngineDirectory, user: str) -> EngineAnswer:
     """Return where an engine stands, whether or not its host answers."""
     status, host = await asyncio.gather(
@@ -73,7 +82,18 @@ async def load_answer(desk: EngineDesk, directory: EngineDirectory, user: str) -
         return EngineAnswer(status=await desk.work(observe_engine, directory))
     except WorkbenchError as e:
         return EngineAnswer(status=status, trouble=str(e))
+    told = _find_heartbeat(facts)
+    age = status.heartbeat_age_secs
+    if told is not None and (age is None or age > _OLD_SECS):
+        status = await desk.work(observe_engine, directory, told=told)
     return EngineAnswer(status=status, facts=facts)
+
+
+def _find_heartbeat(facts: dict[str, Any]) -> Heartbeat | None:
+    try:
+        return msgspec.convert(facts.get("heartbeat"), Heartbeat)
+    except msgspec.ValidationError:
+        return None
 
 
 async def load_held(desk: EngineDesk, directory: EngineDirectory, user: str) -> Held:

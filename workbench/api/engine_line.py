@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 import msgspec
@@ -29,6 +29,12 @@ _MAX_BYTES = 64_000_000
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 type _Params = Mapping[str, str | int | bool]
+# By socket: which host it is of, and what asks it.
+type _Clients = dict[str, tuple[int, httpx.AsyncClient]]
+
+_KEPT: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[_Clients, AsyncGenerator[None]]] = (
+    WeakKeyDictionary()
+)
 
 
 def find_host(directory: EngineDirectory) -> HostRecord | None:
@@ -81,15 +87,16 @@ async def ask_host[T](
             f"the engine {directory.name} is not running",
             advice=f"start it: `workbench engine start --engine {directory.name}`",
         )
+    request: dict[str, Any] = {
+        "method": method,
+        "url": f"http://engine{path}",
+        "params": params,
+        "content": None if body is None else msgspec.json.encode(body),
+        "headers": {USER_HEADER: user, "Content-Type": "application/json"},
+    }
     try:
-        async with asyncio.timeout(timeout_secs), _open(Path(host.socket)) as http:
-            response = await http.request(
-                method,
-                f"http://engine{path}",
-                params=params,
-                content=None if body is None else msgspec.json.encode(body),
-                headers={USER_HEADER: user, "Content-Type": "application/json"},
-            )
+        async with asyncio.timeout(timeout_secs):
+            response = await (_read(host, request) if method == "GET" else _act(host, request))
     except TimeoutError as e:
         raise _lost(directory, f"does not answer {path} within {timeout_secs:g} s") from e
     except (httpx.HTTPError, OSError) as e:
@@ -126,12 +133,51 @@ async def listen_to_host(host: HostRecord, after: int) -> AsyncIterator[ClientCo
         yield connection
 
 
-@contextlib.asynccontextmanager
-async def _open(socket: Path) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.AsyncHTTPTransport(uds=str(socket), verify=_NO_TLS, trust_env=False)
+async def _act(host: HostRecord, request: dict[str, Any]) -> httpx.Response:
+    """Ask on a connection of its own: nobody can tell whether what was lost on an old one was done."""
+    async with _build_client(host) as http:
+        return await http.request(**request)
+
+
+async def _read(host: HostRecord, request: dict[str, Any]) -> httpx.Response:
+    """Ask on a connection that is kept; one that the host has closed meanwhile is opened again."""
+    try:
+        return await (await _find_client(host)).request(**request)
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        return await _act(host, request)
+
+
+async def _keep_clients(clients: _Clients) -> AsyncGenerator[None]:
+    """Keep connections until the loop ends: it closes the generators that were begun in it."""
+    try:
+        yield
+    finally:
+        for _, client in clients.values():
+            await client.aclose()
+        clients.clear()
+
+
+async def _find_client(host: HostRecord) -> httpx.AsyncClient:
+    loop = asyncio.get_running_loop()
+    if loop not in _KEPT:
+        clients: _Clients = {}
+        _KEPT[loop] = clients, _keep_clients(clients)
+        await anext(_KEPT[loop][1])
+    clients = _KEPT[loop][0]
+    known = clients.get(host.socket)
+    if known is not None and known[0] == host.incarnation:
+        return known[1]
+    client = _build_client(host)
+    clients[host.socket] = host.incarnation, client
+    if known is not None:
+        await known[1].aclose()
+    return client
+
+
+def _build_client(host: HostRecord) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=host.socket, verify=_NO_TLS, trust_env=False)
     # The deadline is that of the whole call.
-    async with httpx.AsyncClient(transport=transport, timeout=None, trust_env=False) as http:  # noqa: S113
-        yield http
+    return httpx.AsyncClient(transport=transport, timeout=None, trust_env=False)  # noqa: S113
 
 
 def _lost(directory: EngineDirectory, what: str) -> ServerError:

@@ -16,7 +16,7 @@ from workbench.api.answers import answer, encode
 from workbench.api.auth import require
 from workbench.api.context import Context, ContextOf
 from workbench.api.engine_desk import EngineDesk, NameOf
-from workbench.api.engine_facts import EngineAnswer, Held, load_answer, load_held
+from workbench.api.engine_facts import EngineAnswer, Held, find_environment, load_answer, load_held
 from workbench.api.engine_line import ask_host
 from workbench.api.engine_risks import build_risks, is_raising_state
 from workbench.engine_records import EmergencyOutcome, EngineStatus, Risks
@@ -51,6 +51,7 @@ collection = APIRouter(tags=["engines"])
 _ORDER_SECS = 5.0
 # A start takes some seconds. Whoever asks does not wait for a stop that takes as long as its policy allows.
 _WAIT_SECS = 20.0
+_MOST_LEFT = 6
 _Viewer = Annotated[UserRecord, require(Permission.VIEW)]
 _Trader = Annotated[UserRecord, require(Permission.TRADE)]
 _Reason = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
@@ -245,7 +246,7 @@ async def set_trading_state(context: ContextOf, trader: _Trader, name: NameOf, b
     if not status.is_alive:
         raise ConflictError(f"the engine {name} is not running", advice="a start decides its trading state")
     before = "" if status.heartbeat is None else status.heartbeat.trading_state
-    environment = _find_environment(status)
+    environment = find_environment(status)
     if is_raising_state(before, body.state, environment):
         change = {"engine": name, "action": "trading-state", "before": before, "after": body.state}
         held = await load_held(desk, directory, trader.name)
@@ -294,7 +295,7 @@ async def clear_emergency(context: ContextOf, trader: _Trader, name: NameOf, bod
     stopped_at = 0 if status.latch is None else status.latch.ts_ns
     change = {"engine": name, "action": "emergency-clear", "latch": stopped_at}
     held = await load_held(desk, directory, trader.name)
-    environment = _find_environment(status)
+    environment = find_environment(status)
     await desk.work(
         desk.confirm,
         body.confirm_token,
@@ -368,17 +369,16 @@ def _describe_latch(status: EngineStatus) -> list[str]:
     lines = ["the emergency stop is cleared; the gate stays HALTED until its state is set"]
     if latch is not None:
         lines.append(f"it was pulled by {latch.by} at {latch.at}: {latch.reason or 'no reason given'}")
-    if outcome is None or outcome.settled_ns is None:
+    if outcome is None or outcome.settled_ns is None or latch is None or outcome.latch.ts_ns != latch.ts_ns:
         lines.append("it is not finished")
     elif outcome.still_open:
-        lines.append(f"still open after it: {len(outcome.still_open):,}")
+        # Of that moment: what is open now is told besides, where it is known.
+        left = [
+            " ".join(filter(None, (o.kind, o.quantity, o.instrument_id or o.key))) for o in outcome.still_open
+        ]
+        more = f" and {len(left) - _MOST_LEFT:,} more" if len(left) > _MOST_LEFT else ""
+        lines.append(f"when it was done it had left open: {', '.join(left[:_MOST_LEFT])}{more}")
     return lines
-
-
-def _find_environment(status: EngineStatus) -> str:
-    """Return what an engine must be taken for: LIVE unless it is known not to be."""
-    found = status.host.environment if status.host is not None else status.environment
-    return Environment.SANDBOX if found == Environment.SANDBOX else Environment.LIVE
 
 
 def _name_venues(node: dict[str, Any]) -> str:

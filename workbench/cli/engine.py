@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +14,25 @@ import msgspec
 
 from workbench.cli.engine_config import config
 from workbench.cli.engine_events import events
+from workbench.cli.engine_log import log
 from workbench.cli.engine_options import confirmed, engine_option, json_option, yes_option
+from workbench.cli.engine_reconcile import reconcile
 from workbench.cli.engine_report import echo_report, echo_statuses, find_local, load_report
+from workbench.cli.engine_strategies import drill, strategy
 from workbench.cli.tables import echo_json, echo_table
 from workbench.config import Settings, load_settings
 from workbench.engine_records import EmergencyOutcome, EngineStatus
-from workbench.errors import InputError, RunError, WorkbenchError
+from workbench.errors import InputError, RunError, StartError, WorkbenchError
+from workbench.states import EngineState
 
 if TYPE_CHECKING:
     from workbench.client.engine import Engine
 
 __all__ = ["engine"]
 
+_LOOK_SECS = 0.1
+# After what the server has waited
+_START_SECS = 60.0
 _reason = click.option("--reason", default="", help="Why, for those who look at it later.")
 
 
@@ -32,7 +42,11 @@ def engine() -> None:
 
 
 engine.add_command(config)
+engine.add_command(drill)
 engine.add_command(events)
+engine.add_command(log)
+engine.add_command(reconcile)
+engine.add_command(strategy)
 
 
 @engine.command()
@@ -42,7 +56,11 @@ engine.add_command(events)
 @json_option
 def start(engine_name: str, version: int | None, yes: str | None, as_json: bool) -> None:
     """Start an engine, and wait until it runs. LIVE must be confirmed."""
-    _steer(engine_name, lambda e, token: e.start(config_version=version, confirm=token), yes, as_json)
+
+    def act(found: Engine, token: str) -> EngineStatus:
+        return _await_start(found, found.start(config_version=version, confirm=token))
+
+    _steer(engine_name, act, yes, as_json)
 
 
 @engine.command()
@@ -64,7 +82,8 @@ def restart(engine_name: str, version: int | None, flatten: bool, yes: str | Non
     """Stop an engine and start it again. LIVE must be confirmed."""
 
     def act(found: Engine, token: str) -> EngineStatus:
-        return found.restart(is_flattening=flatten, config_version=version, confirm=token)
+        result = found.restart(is_flattening=flatten, config_version=version, confirm=token)
+        return _await_start(found, result)
 
     _steer(engine_name, act, yes, as_json)
 
@@ -121,18 +140,28 @@ def trading_state(engine_name: str, state: str, reason: str, yes: str | None, as
 @click.option("--engine", "engine_name", default="default", show_default=True, help="Which engine.")
 @click.option("--all", "is_all", is_flag=True, help="Every engine of the workspace.")
 @_reason
+@click.option(
+    "--wait",
+    "wait_secs",
+    type=click.FloatRange(0, 600),
+    default=5.0,
+    show_default=True,
+    help="How many seconds to wait for what comes of it.",
+)
 @json_option
-def emergency_stop(engine_name: str, is_all: bool, reason: str, as_json: bool) -> None:
+def emergency_stop(engine_name: str, is_all: bool, reason: str, wait_secs: float, as_json: bool) -> None:
     """
     Stop an engine at once: shut its gate, then cancel and close as its policy says.
 
-    It asks nothing, needs no server, may be repeated, and holds until it is cleared. Exit code 1: an engine could not
-    be told.
+    It asks nothing, needs no server, may be repeated, and holds until it is cleared. It waits a few seconds for what
+    comes of it, and shows what is still open. Exit code 1: an engine could not be told.
     """
     settings = load_settings()
-    done, failed = (_stop_remote if _is_remote(settings) else _stop_local)(
+    is_remote = _is_remote(settings)
+    done, failed = (_stop_remote if is_remote else _stop_local)(
         settings, None if is_all else engine_name, reason
     )
+    done = _await_outcomes(settings, done, wait_secs, is_remote=is_remote)
     if as_json:
         plain = {name: msgspec.to_builtins(outcome) for name, outcome in done.items()}
         echo_json({"outcomes": plain, "errors": failed})
@@ -168,6 +197,20 @@ def _steer(name: str, act: Callable[[Engine, str], EngineStatus], word: str | No
         echo_json(result)
     else:
         echo_statuses([result])
+
+
+def _await_start(found: Engine, result: EngineStatus) -> EngineStatus:
+    """Return where an engine stands that has come up, or not in the time that a start may take."""
+    pause, deadline = threading.Event(), time.monotonic() + _START_SECS
+    while result.state is EngineState.STARTING and time.monotonic() < deadline:
+        pause.wait(_LOOK_SECS)
+        result = found.status().status
+    if result.state in {EngineState.FAILED, EngineState.CRASHED}:
+        raise StartError(
+            f"the engine {result.name} did not come up: {'; '.join(result.reasons)}",
+            advice=f"`workbench engine log --engine {result.name} --level warning` shows more",
+        )
+    return result
 
 
 def _list_names(settings: Settings) -> list[str]:
@@ -220,6 +263,33 @@ def _stop_remote(
         one["engine"]: msgspec.convert(one["outcome"], EmergencyOutcome) for one in answers if one["outcome"]
     }
     return done, {one["engine"]: one["error"] for one in answers if one["error"]}
+
+
+def _await_outcomes(
+    settings: Settings, done: dict[str, EmergencyOutcome], wait_secs: float, *, is_remote: bool
+) -> dict[str, EmergencyOutcome]:
+    """Return how far the stops have come when all have settled, or when the time is over."""
+    pause, deadline = threading.Event(), time.monotonic() + wait_secs
+    found = dict(done)
+    while any(o.settled_ns is None for o in found.values()) and time.monotonic() < deadline:
+        pause.wait(_LOOK_SECS)
+        for name, outcome in found.items():
+            with contextlib.suppress(WorkbenchError):  # What is known already is shown all the same
+                now = _load_outcome(settings, name, is_remote=is_remote)
+                if now is not None and now.latch.ts_ns == outcome.latch.ts_ns:
+                    found[name] = now
+    return found
+
+
+def _load_outcome(settings: Settings, name: str, *, is_remote: bool) -> EmergencyOutcome | None:
+    if is_remote:
+        from workbench.client.connection import connect
+
+        with connect(settings=settings) as client:
+            return client.engine(name).status().status.outcome
+    from workbench.live.engine_directory import EngineDirectory
+
+    return EngineDirectory(settings.engines / name).load_outcome()
 
 
 def _describe_outcome(outcome: EmergencyOutcome) -> str:

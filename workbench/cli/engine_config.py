@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.cli.engine_options import confirmed, echo_changes, engine_option, json_option, yes_option
 from workbench.cli.tables import echo_json, echo_table
+from workbench.engine_records import CheckOutcome
 from workbench.errors import ConfigError, InputError
 
 __all__ = ["config"]
@@ -88,6 +89,32 @@ def diff(engine_name: str, before: int | None, after: int | None, as_json: bool)
     echo_changes(found["changes"])
     for change in found["raised"]:
         click.echo(f"raises a limit: {change['field']}")
+
+
+@config.command()
+@engine_option
+@click.argument("file", type=click.File("rb"), required=False)
+@json_option
+def check(engine_name: str, file: Any, as_json: bool) -> None:
+    """
+    Look at a configuration before it is used: FILE (- for the standard input), or the last version.
+
+    Adapters, fields, credentials, instruments and databases; nothing connects. Exit code 1: something is not as it
+    has to be.
+    """
+    plain = None if file is None else _decode(file.read(), "the file", dict)
+    from workbench.client.connection import connect
+
+    with connect() as client:
+        engine = client.engine(engine_name)
+        found = engine.check_config(engine.config().config if plain is None else plain)
+    if as_json:
+        echo_json(found)
+    else:
+        rows = [[str(c.outcome), c.field, " ".join(filter(None, (c.message, c.advice)))] for c in found]
+        echo_table([("outcome", "left"), ("field", "left"), ("what", "left")], rows)
+    if any(c.outcome in {CheckOutcome.MISSING, CheckOutcome.WRONG} for c in found):
+        raise click.exceptions.Exit(1)
 
 
 @config.command("set")

@@ -10,7 +10,6 @@ import msgspec
 from workbench.cli.tables import echo_table
 from workbench.config import Settings
 from workbench.engine_records import EngineStatus
-from workbench.errors import NotFoundError
 
 if TYPE_CHECKING:
     from workbench.client.engine import EngineReport
@@ -39,6 +38,7 @@ def load_report(settings: Settings, name: str) -> EngineReport:
 
     """
     from workbench.client.engine import EngineReport
+    from workbench.live.engine_directory import build_missing_error
     from workbench.live.observation import observe_engine
 
     directory = next((d for d in find_local(settings) if d.name == name), None)
@@ -48,11 +48,7 @@ def load_report(settings: Settings, name: str) -> EngineReport:
         with connect(settings=settings) as client:
             return client.engine(name).status()
     if directory is None:
-        raise NotFoundError(
-            f"there is no engine {name!r}",
-            expected=", ".join(d.name for d in find_local(settings)) or "one that was configured",
-            advice="`workbench engine config presets` shows where to begin, `workbench engine config set` makes it",
-        )
+        raise build_missing_error(name, settings.engines)
     status = observe_engine(directory)
     if not status.is_alive or status.host is None:
         return EngineReport(status=status)
@@ -134,13 +130,32 @@ def _list_facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
         for name in ("equity", "day_pnl", "gross", "net")
         if valuation.get(name) is not None
     ]
+    if valuation.get("missing"):
+        rows.append(("not known", str(valuation["missing"])))
+    made = facts.get("strategy_pnl") or {}
     for one in facts.get("strategies") or []:
         error = str(one.get("error") or "").strip().splitlines()
-        text = f"{one.get('strategy_id')} {one.get('state')}"
+        text = f"{one.get('strategy_id')} {one.get('state')}{_describe_pnl(made.get(one.get('strategy_id')), currency)}"
         rows.append(("strategy", f"{text}: {error[-1]}" if error else text))
     words = {True: "connected", False: "NOT connected"}
     rows += [
         ("client", f"{one.get('client_id')} {words[bool(one.get('is_connected'))]}")
         for one in facts.get("clients") or []
     ]
+    clock, log = facts.get("clock") or {}, facts.get("log") or {}
+    if clock:
+        offset = clock.get("offset_ms")
+        rows.append(
+            ("clock", f"not known: {clock['why']}" if offset is None else f"{offset:,.1f} ms: {clock['why']}")
+        )
+    if log:
+        rows.append(("log", f"{log.get('errors', 0):,} errors, {log.get('warnings', 0):,} warnings"))
     return rows
+
+
+def _describe_pnl(made: dict[str, Any] | None, currency: str) -> str:
+    if made is None:
+        return ""
+    if made.get("why"):
+        return f", PnL not known: {made['why']}"
+    return f", realized {made['realized']}, unrealized {made['unrealized']} {currency}"

@@ -6,6 +6,7 @@ import contextlib
 
 from workbench.client.client import Client
 from workbench.client.local_server import LocalServer, check_version, load_token
+from workbench.client.page import wait_for_page
 from workbench.client.transport import Endpoint, Transport
 from workbench.config import Settings, load_settings
 from workbench.errors import WorkbenchError
@@ -19,6 +20,8 @@ def connect(*, settings: Settings | None = None, start: bool = True, timeout_sec
 
     The workspace's own server is started where it does not run. It outlives this process, and ends when nobody
     has used it for half an hour.
+
+    In a kernel that the app started ahead it waits for the page, whose person's token it uses.
 
     Parameters
     ----------
@@ -44,6 +47,7 @@ def connect(*, settings: Settings | None = None, start: bool = True, timeout_sec
 
     """
     settings = settings or load_settings()
+    wait_for_page(settings)
     if settings.server is not None:
         return _connect_to(settings.server, settings)
     server = LocalServer(settings)

@@ -9,17 +9,16 @@ from urllib.parse import quote
 import msgspec
 
 from workbench.client.engine_events import EngineListener, EngineStream, Item
+from workbench.client.engine_orders import EngineOrders
+from workbench.client.engine_strategies import EngineStrategies
+from workbench.client.engine_tables import EngineTables
 from workbench.client.transport import Transport
 from workbench.engine_records import (
-    AccountRow,
+    ConfigCheck,
     ConfigVersion,
     EmergencyOutcome,
     EngineStatus,
-    FillRow,
-    OrderRow,
-    PositionRow,
 )
-from workbench.errors import ServerError
 
 __all__ = ["Engine", "EngineReport", "Engines"]
 
@@ -50,7 +49,7 @@ class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
 
 
-class Engine:
+class Engine(EngineTables, EngineOrders):
     """
     One engine; may be used from any thread. `Client.engine` makes one.
 
@@ -66,13 +65,10 @@ class Engine:
 
     """
 
-    def __init__(self, transport: Transport, name: str = "default") -> None:
-        self._transport = transport
-        self.name = name
-        self._place = f"engines/{quote(name, safe='')}"
-
-    def __repr__(self) -> str:
-        return f"Engine({self.name!r})"
+    @property
+    def strategies(self) -> EngineStrategies:
+        """Return what stops, starts, adds and removes strategies while the engine runs."""
+        return EngineStrategies(self._transport, self.name)
 
     def status(self) -> EngineReport:
         """
@@ -147,93 +143,39 @@ class Engine:
         """Take the emergency stop away; the gate stays HALTED until its state is set."""
         return self._post("emergency-clear", {"reason": reason, "confirm_token": confirm}, EngineStatus)
 
-    def orders(self, *, is_open: bool | None = None) -> list[OrderRow]:
-        """Return the orders: the open ones, the closed ones, or all."""
-        params = {} if is_open is None else {"open": "true" if is_open else "false"}
-        return self._list("orders", OrderRow, params)
-
-    def fills(self, *, limit: int = 200) -> list[FillRow]:
-        """Return the latest fills."""
-        return self._list("fills", FillRow, {"limit": limit})
-
-    def positions(self) -> list[PositionRow]:
-        """Return the open positions, with what they are valued at."""
-        return self._list("positions", PositionRow)
-
-    def accounts(self) -> list[AccountRow]:
-        """Return the accounts."""
-        return self._list("accounts", AccountRow)
-
-    def submit(
+    def set_drill(
         self,
-        instrument_id: str,
-        side: str,
-        quantity: str,
+        mode: str | None,
         *,
-        type: str = "MARKET",  # noqa: A002 - nautilus's word, as in the rows
-        price: str | None = None,
-        trigger_price: str | None = None,
-        time_in_force: str = "GTC",
-        is_reduce_only: bool = False,
-        is_post_only: bool = False,
-    ) -> dict[str, Any]:
+        secs: float | None = None,
+        instrument_id: str | None = None,
+        every: int = 5,
+        client_id: str | None = None,
+    ) -> list[str]:
         """
-        Send an order by hand: through the gate, and with your name on it.
+        Let the replay of a SANDBOX go wrong on purpose, or end that; return the feeds that it is about.
 
         Parameters
         ----------
-        instrument_id, side : str
-            What, and ``BUY`` or ``SELL``.
-        quantity, price, trigger_price : str
-            Decimal text.
-        type : str
-            ``MARKET``, ``LIMIT``, ``STOP_MARKET`` or ``STOP_LIMIT``.
-        time_in_force : str
-            ``GTC``, ``IOC``, ``FOK`` or ``DAY``.
-        is_reduce_only : bool
-            Whether it may only make a position smaller.
-        is_post_only : bool
-            Whether it may only wait in the book.
-
-        Returns
-        -------
-        dict
-            Its ``client_order_id``; what becomes of it is told by the events.
+        mode : str, optional
+            ``stall``, ``disconnect``, ``duplicates``, ``out_of_order``, ``slow`` or ``garbage``; ``None`` ends it.
+        secs : float, optional
+            How long it lasts; default: until it is ended.
+        instrument_id, client_id : str, optional
+            The instrument and the feed that it is about; default: all.
+        every : int
+            Which events are hit, in modes that do not hit all: every nth.
 
         """
-        wish = {
+        body = {
+            "mode": mode,
+            "secs": secs,
             "instrument_id": instrument_id,
-            "side": side,
-            "quantity": quantity,
-            "type": type,
-            "price": price,
-            "trigger_price": trigger_price,
-            "time_in_force": time_in_force,
-            "is_reduce_only": is_reduce_only,
-            "is_post_only": is_post_only,
+            "every": every,
+            "client_id": client_id,
         }
-        return self._post("orders", wish, dict[str, Any])
-
-    def cancel(self, client_order_id: str) -> dict[str, Any]:
-        """Cancel an order."""
-        return self._send("DELETE", f"orders/{quote(client_order_id, safe='')}", None, dict[str, Any])
-
-    def modify(
-        self,
-        client_order_id: str,
-        *,
-        quantity: str | None = None,
-        price: str | None = None,
-        trigger_price: str | None = None,
-    ) -> dict[str, Any]:
-        """Change an open order; decimal text."""
-        changes = {"quantity": quantity, "price": price, "trigger_price": trigger_price}
-        return self._send("PATCH", f"orders/{quote(client_order_id, safe='')}", changes, dict[str, Any])
-
-    def close(self, position_id: str, *, quantity: str | None = None) -> dict[str, Any]:
-        """Close a position at the market, or so much of it (decimal text)."""
-        place = f"positions/{quote(position_id, safe='')}/close"
-        return self._post(place, {"quantity": quantity}, dict[str, Any])
+        feeds: list[str] = self._post("drills", body, dict[str, Any])["feeds"]
+        return feeds
 
     def config(self, version: int | None = None) -> ConfigVersion:
         """Return a version of the configuration; default: the last one."""
@@ -248,6 +190,30 @@ class Engine:
         params = {"before": before, "after": after}
         given = {name: value for name, value in params.items() if value is not None}
         return self._get("config/diff", dict[str, Any], given)
+
+    def check_config(self, config: Mapping[str, Any]) -> list[ConfigCheck]:
+        """
+        Look at a configuration before it is used; nothing is written, and nothing connects.
+
+        Parameters
+        ----------
+        config : Mapping
+            The fields of an `EngineConfig`, as plain values.
+
+        Returns
+        -------
+        list[ConfigCheck]
+            What was found, good and bad: adapters, fields, credentials, instruments, databases.
+
+        Raises
+        ------
+        ConfigError
+            If it is no configuration at all.
+
+        """
+        body = {"config": dict(config)}
+        found = self._send("POST", "config/check", body, dict[str, Any], timeout_secs=_CHECK_SECS)
+        return msgspec.convert(found["items"], list[ConfigCheck])
 
     def set_config(
         self,
@@ -305,35 +271,6 @@ class Engine:
         """
         return EngineListener(self.stream(after=after), callback, name=self.name)
 
-    def _get[T](self, place: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> T:
-        return self._send("GET", place, None, kind, params=params, timeout_secs=_TABLE_SECS)
-
-    def _post[T](
-        self, place: str, body: dict[str, Any], kind: type[T], *, timeout_secs: float = _ACTION_SECS
-    ) -> T:
-        return self._send("POST", place, body, kind, timeout_secs=timeout_secs)
-
-    def _list[T](self, place: str, kind: type[T], params: Mapping[str, str | int] | None = None) -> list[T]:
-        return msgspec.convert(self._get(place, dict[str, Any], params)["items"], list[kind])  # type: ignore[valid-type]
-
-    def _send[T](
-        self,
-        method: str,
-        place: str,
-        body: dict[str, Any] | None,
-        kind: type[T],
-        *,
-        params: Mapping[str, str | int] | None = None,
-        timeout_secs: float = _ACTION_SECS,
-    ) -> T:
-        given = None if body is None else {k: v for k, v in body.items() if v is not None and v != ""}
-        path = f"{self._place}/{place}"
-        content = self._transport.fetch(method, path, params=params, body=given, timeout_secs=timeout_secs)
-        try:
-            return msgspec.json.decode(content, type=kind)
-        except msgspec.MsgspecError as e:
-            raise ServerError(f"the server answered {path} with what was not agreed: {e}") from e
-
 
 class Engines:
     """
@@ -364,6 +301,43 @@ class Engines:
     def presets(self) -> list[dict[str, Any]]:
         """Return where a configuration can begin, each preset with its parameters and how far it was tried."""
         found: list[dict[str, Any]] = self._transport.fetch_json("GET", "engine-presets")["items"]
+        return found
+
+    def adapters(self) -> list[dict[str, Any]]:
+        """Return the clients that an engine can have, each with its import paths and how far it was tried."""
+        found: list[dict[str, Any]] = self._transport.fetch_json("GET", "engine-adapters")["items"]
+        return found
+
+    def describe_part(self, path: str, *, kind: str = "client", config_path: str = "") -> dict[str, Any]:
+        """
+        Return what a form for a client or a strategy is built from.
+
+        Parameters
+        ----------
+        path : str
+            ``package.module:Class``: of a client's configuration, or of a strategy; a `path` of `Client.strategies`.
+        kind : {"client", "strategy"}
+            Which of them.
+        config_path : str, optional
+            The configuration of a strategy, where its name is not ``<Strategy>Config``.
+
+        Returns
+        -------
+        dict
+            ``path``, ``config_path``, ``schema``, ``help`` and ``doc``.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such class, or a package that it needs is not installed.
+
+        """
+        params = {"kind": kind, "config_path": config_path}
+        given = {name: value for name, value in params.items() if value}
+        place = f"engine-parts/{quote(path, safe='')}/schema"
+        found: dict[str, Any] = self._transport.fetch_json(
+            "GET", place, params=given, timeout_secs=_CHECK_SECS
+        )
         return found
 
     def build_config(self, preset: str, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Bridge:
         self._encoder = msgspec.json.Encoder(enc_hook=str)
         self._counts: dict[tuple[type, Any], list[int]] = {}
         self._begun: dict[ClientOrderId, None] = {}
+        self._since_ns = time.time_ns()
         self.round_trip = RoundTrip()
         self.paths: dict[str, str] = {}
 
@@ -122,9 +123,10 @@ class Bridge:
         order = self._cache.order(event.client_order_id)
         if order is not None:
             if event.client_order_id not in self._begun and not isinstance(event, OrderInitialized):
-                # Made by the gate, or by hand: nobody told of its beginning
                 self._note_beginning(event.client_order_id)
-                self._append_event("order", order.init_event)
+                # Made by the gate, or by hand: nobody told of its beginning. Of what was restored a host before did.
+                if order.init_event.ts_init >= self._since_ns:
+                    self._append_event("order", order.init_event)
             self._board.put_order(build_order_row(order))
         if isinstance(event, OrderInitialized):
             self._note_beginning(event.client_order_id)

@@ -88,6 +88,16 @@ class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         What has to be left on the disk.
     max_memory_bytes : int, optional
         What the host may take; ``None``: anything.
+    max_cpu_percent : float, optional
+        How much of one core the host may take, over ten seconds; ``None``: anything.
+    max_threads : int
+        How many threads it may have.
+    max_descriptors_share : float
+        How much of the file descriptors that it may have it may use.
+    max_clock_offset_ms : float
+        How far the clock may be off: by the stamps of live market data, or by what the kernel knows of it.
+    max_errors : int
+        How many errors nautilus may log in five minutes.
 
     """
 
@@ -96,6 +106,11 @@ class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_round_trip_ms: Annotated[float, msgspec.Meta(gt=0)] = 2_000.0
     min_disk_free_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1_000_000_000
     max_memory_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_cpu_percent: Annotated[float, msgspec.Meta(gt=0)] | None = 95.0
+    max_threads: Annotated[int, msgspec.Meta(ge=1)] = 1_000
+    max_descriptors_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
+    max_clock_offset_ms: Annotated[float, msgspec.Meta(gt=0)] = 500.0
+    max_errors: Annotated[int, msgspec.Meta(ge=0)] = 10
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +137,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         How it is stopped.
     health : HealthPolicy
         When its light is not green.
+    is_extensible : bool, optional
+        Whether strategies may be added and removed while it runs; default: in a SANDBOX. They may be stopped and
+        started again in any engine.
 
     """
 
@@ -133,6 +151,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     restart: RestartPolicy = RestartPolicy()
     stop: StopPolicy = StopPolicy()
     health: HealthPolicy = HealthPolicy()
+    is_extensible: bool | None = None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,14 +10,11 @@ from typing import Any
 from workbench.errors import ConfigError
 from workbench.gate.limits import parse_limits
 from workbench.live.config import EngineConfig
+from workbench.secret_names import REFERENCE_WORDS, is_reference, is_secret_name, is_secret_text
 
 __all__ = ["check_engine_config", "find_references"]
 
 _LIMITS = tuple(inspect.signature(parse_limits).parameters)
-_SECRET = re.compile(
-    r"(secret|password|passphrase|api_?key|private_?key|access_?token|auth_?token)$", re.IGNORECASE
-)
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+", re.ASCII)
 _PATHS = ("strategy_path", "actor_path", "exec_algorithm_path", "config_path", "path", "factory")
 _IMPORT_PATH = re.compile(r"[\w.]+:\w+")
 _CURRENCY = re.compile(r"[A-Z0-9]{2,10}")
@@ -90,11 +87,11 @@ def _check_places(node: dict[str, Any], place: str) -> Iterator[ConfigError]:
     for where, name, value in _walk(node, place):
         if not isinstance(value, str) or not value:
             continue
-        if _SECRET.search(name) and not _is_reference(value):
+        if (is_secret_name(name) and not is_reference(value)) or is_secret_text(value):
             # Not with its value: this goes into an answer and a log.
             yield ConfigError(
                 f"{where} holds a secret in the clear",
-                expected="a reference: env:NAME or keyring:SERVICE/NAME",
+                expected=REFERENCE_WORDS,
                 advice="put the secret into the environment of the engine, or the keyring",
                 field=where,
             )
@@ -117,4 +114,4 @@ def _walk(value: Any, place: str, name: str = "") -> Iterator[tuple[str, str, An
 
 
 def _is_reference(value: Any) -> bool:
-    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+    return isinstance(value, str) and is_reference(value)

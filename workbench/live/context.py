@@ -14,12 +14,16 @@ import msgspec
 
 from workbench.engine_records import EmergencyOutcome, HostMode, HostRecord, Latch
 from workbench.errors import ServerError, WorkbenchError
+from workbench.files import write_atomically
 from workbench.gate.rules import TradingState
 from workbench.gate.switch import Stand, Switch
 from workbench.live.board import Board
 from workbench.live.config import EngineConfig
 from workbench.live.engine_directory import EngineDirectory
+from workbench.live.host_output import HostOutput
 from workbench.live.journal import Journal
+from workbench.live.node_log import ErrorCount
+from workbench.live.resources import ResourceMeter
 from workbench.stamps import utc_now
 from workbench.states import EngineState, EngineTrigger, advance_engine
 
@@ -96,8 +100,14 @@ class HostContext:
         Whether closing has done all that it can.
     facts : dict
         What the main thread keeps for the status: valuation, clients, feeds. It is replaced, never changed.
+    resources : ResourceMeter
+        What this process takes of its machine; measured by the watch of the service's thread.
+    errors : ErrorCount
+        How many errors nautilus has logged; counted by the same.
     alarms : int
         How many alarms this host has raised.
+    output : HostOutput, optional
+        What this process prints; nothing while its disk is full.
     ask_database : Callable[[], str], optional
         Asks the node's database whether it is there: what is wrong with it, or nothing.
     problems : dict[str, str]
@@ -124,7 +134,10 @@ class HostContext:
         self.is_settled = False
         self.shut_ns = 0
         self.facts: dict[str, Any] = {}
+        self.resources = ResourceMeter(directory.path)
+        self.errors = ErrorCount(directory.log)
         self.alarms = 0
+        self.output: HostOutput | None = None
         self.ask_database: Callable[[], str] | None = None
         self.database_trouble = ""
         self.problems: dict[str, str] = {}
@@ -138,6 +151,8 @@ class HostContext:
         # Not the other one: that is never held while the disk is waited for.
         self._outcome_lock = threading.Lock()
         self._lock = threading.RLock()
+        self._gate_lock = threading.Lock()
+        self._gate_saved = b""
         self._encoder = msgspec.json.Encoder(enc_hook=str)
         is_trading = record.mode == HostMode.TRADE
         self._state = EngineState.STARTING if is_trading else EngineState.LIQUIDATING
@@ -179,6 +194,25 @@ class HostContext:
             for source, stand in self._early.restrictions.items():
                 gate.restrict(source, stand.state, stand.why)
             self.gate = gate
+
+    def save_gate(self) -> None:
+        """
+        Write what the gate must remember, if it has changed; any thread, and it may wait for the disk.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+
+        """
+        gate = self.gate
+        if gate is None:
+            return
+        with self._gate_lock:  # What is written last is what was asked last
+            content = gate.export_state()
+            if content != self._gate_saved:
+                write_atomically(self.directory.gate, content, is_durable=False)
+                self._gate_saved = content
 
     @property
     def stand(self) -> Stand:

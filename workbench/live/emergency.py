@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -14,10 +13,11 @@ import msgspec
 
 from workbench.engine_records import EmergencyOutcome, EmergencyPolicy, Latch
 from workbench.errors import ConflictError, InputError, NotFoundError, ServerError, WorkbenchError
+from workbench.live.clearings import Clearing, write_clearing
 from workbench.live.engine_directory import EngineDirectory, find_engines
+from workbench.live.guardian_beat import end_frozen_guardian
 from workbench.live.host_call import call_host
 from workbench.live.launch import GUARDIAN, spawn_guardian
-from workbench.live.output_log import open_output
 from workbench.stamps import utc_now
 
 __all__ = ["clear_emergency", "stop_emergency", "stop_every_engine"]
@@ -34,7 +34,7 @@ def stop_emergency(
     Stop an engine at once: shut its gate, latch the stop on disk, and have closed what is open.
 
     It may be repeated. A host that answers shuts its gate first of all; one that does not, or is dead, is the
-    guardian's, which is started if it is not there.
+    guardian's, which is started if it is not there, and replaced if it does not turn: there is one that acts, always.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def stop_emergency(
     """
     if not directory.has_config:
         raise NotFoundError(f"there is no engine {directory.name}")
+    began_ns = time.time_ns()
     told = _Call(directory, by, reason)
     told.start()
     error: WorkbenchError | None = None
@@ -73,7 +74,7 @@ def stop_emergency(
     told.join()
     if error is not None and told.outcome is None and not directory.is_latched:
         raise error
-    if not directory.is_held("guardian"):
+    if end_frozen_guardian(directory, since_ns=began_ns):
         _rescue(directory, guardian, is_heard=told.outcome is not None)
     return told.outcome or _load_outcome(directory, latch)
 
@@ -138,16 +139,11 @@ def clear_emergency(directory: EngineDirectory, *, by: str, reason: str) -> None
             raise ServerError(f"the engine {directory.name} is starting", advice="try it again")
         call_host(host.socket, "/emergency-clear", {"reason": reason}, by=by, timeout_secs=_CLEAR_SECS)
         return
-    # Nobody lives who could tell the journal.
+    # Nobody lives who could tell the journal: the next host does.
     latch = None
     with contextlib.suppress(ServerError):
         latch = directory.load_latch()
-    cleared = msgspec.json.encode({"at": utc_now(), "by": by, "reason": reason, "latch": latch})
-    try:
-        with open_output(directory.path / "cleared.jsonl") as descriptor:
-            os.write(descriptor, cleared + b"\n")
-    except OSError as e:
-        raise ServerError(f"cleared.jsonl of {directory.name} cannot be written: {e.strerror}") from e
+    write_clearing(directory, Clearing(at=utc_now(), by=by, reason=reason, latch=latch))
     directory.clear_latch()
 
 

@@ -31,7 +31,7 @@ from workbench.files import take_lock, write_atomically
 from workbench.live.config import EngineConfig, parse_engine_config
 from workbench.stamps import utc_now
 
-__all__ = ["EngineDirectory", "find_engines", "make_socket_path"]
+__all__ = ["EngineDirectory", "build_missing_error", "find_engines", "make_socket_path"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _VERSION = re.compile(r"[0-9]{6,}", re.ASCII)
@@ -77,6 +77,16 @@ class EngineDirectory:
     def journal(self) -> Path:
         """Return where the journal is."""
         return self.path / "journal.sqlite"
+
+    @property
+    def equity(self) -> Path:
+        """Return where the history of the equity is."""
+        return self.path / "equity.sqlite"
+
+    @property
+    def day(self) -> Path:
+        """Return where it is kept with what the day began."""
+        return self.path / "day.json"
 
     @property
     def log(self) -> Path:
@@ -150,6 +160,18 @@ class EngineDirectory:
             return int((self.path / f"{role}.lock").read_bytes()[:20])
         except (OSError, ValueError):
             return None
+
+    def beat(self) -> None:
+        """Tell that the guardian turns; for the guardian only."""
+        with contextlib.suppress(OSError):  # A disk that takes nothing: then it looks frozen, and is replaced
+            os.utime(self.path / "guardian.lock")
+
+    def find_beat(self) -> int:
+        """Return when the guardian turned last, UNIX nanoseconds UTC; 0 if it never did."""
+        try:
+            return (self.path / "guardian.lock").stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def find_process(self, role: LockRole) -> psutil.Process | None:
         """Return the process that has the lock's file open: a number alone may be another's by now."""
@@ -321,6 +343,19 @@ class EngineDirectory:
             write_atomically(self.path / name, content, is_durable=is_durable)
         except OSError as e:
             raise ServerError(f"{name} of the engine {self.name} cannot be written: {e.strerror}") from e
+
+
+def build_missing_error(name: str, engines: Path) -> NotFoundError:
+    """Return the error that tells that there is no engine of this name, and how one is made."""
+    flag = "" if name == "default" else f" --engine {name}"
+    command = (
+        f"workbench engine config set{flag} --preset sandbox-replay --set catalog_path=... --set venue=..."
+    )
+    return NotFoundError(
+        f"there is no engine {name!r}",
+        expected=", ".join(d.name for d in find_engines(engines)) or "one that was configured",
+        advice=f"`{command}` makes a SANDBOX on a replay; `workbench engine config presets` shows the others",
+    )
 
 
 def find_engines(path: Path) -> list[EngineDirectory]:

@@ -2,7 +2,8 @@
 The guardian: starts the host of one engine, watches it, and does what must be done when it dies or hangs.
 
 It is a process of its own, small and without nautilus: ``python -P -m workbench.live.guardian DIRECTORY``. It ends when
-there is nothing left to watch. SIGTERM ends the guardian alone: the host trades on.
+there is nothing left to watch. SIGTERM ends the guardian alone: the host trades on. It is watched itself: one that does
+not turn is killed and replaced, by the host and by whoever starts or stops the engine.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def _guard(directory: EngineDirectory, host: Sequence[str], limits: Limits | Non
                 while not supervisor.is_done:
                     if pause():
                         return 0
+                    directory.beat()
                     supervisor.tick()
         except ConflictError:
             if is_first:

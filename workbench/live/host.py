@@ -16,11 +16,13 @@ from workbench.config import load_settings
 from workbench.engine_records import HostMode, HostRecord
 from workbench.errors import ConflictError, InputError, WorkbenchError
 from workbench.gate.rules import TradingState
+from workbench.live.clearings import journal_clearings
 from workbench.live.context import HostContext
 from workbench.live.ending import catch_signals, force_end
 from workbench.live.engine_directory import EngineDirectory, make_socket_path
 from workbench.live.exits import HostExit
 from workbench.live.heartbeat import build_heartbeat
+from workbench.live.host_output import HostOutput
 from workbench.live.journal import Journal
 from workbench.live.service import Service
 from workbench.stamps import utc_now
@@ -61,6 +63,7 @@ def run_host(directory: EngineDirectory, *, is_liquidating: bool = False) -> Hos
             "HostStarted",
             {"host": context.record, "has_crashed": has_crashed, "last_exit": last and last.last_exit},
         )
+        journal_clearings(directory, context)
         force_end(context)
         code = HostExit.BROKEN
         try:
@@ -126,12 +129,16 @@ def _open(directory: EngineDirectory, *, is_liquidating: bool) -> tuple[HostCont
     # The restriction comes with the next heartbeat where trouble is there from the beginning.
     contexts: list[HostContext] = []
 
+    output = HostOutput()
+
     def shut(trouble: str) -> None:
+        output.mute()
         for context in contexts:
             context.restrict("journal", TradingState.REDUCING, f"the journal cannot be written: {trouble}")
 
     journal = Journal.open(directory.journal, incarnation=record.incarnation, on_trouble=shut)
     contexts.append(HostContext(directory, config, record, journal))
+    contexts[0].output = output
     return contexts[0], last is not None and last.state != EngineState.STOPPED
 
 
@@ -149,6 +156,8 @@ def _close(context: HostContext, service: Service, code: HostExit) -> None:
     context.tell("engine", "HostEnded", {"code": code, "reason": code.name})
     service.stop()
     context.journal.close()
+    if context.output is not None:
+        context.output.close()
     context.directory.write_heartbeat(build_heartbeat(context))
     context.has_ended.set()
 

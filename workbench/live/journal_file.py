@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -80,14 +81,21 @@ class JournalFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_damaged:
             self.recovered_from = _move_aside(path)
+        elif _has_lost_its_file(path):  # SQLite would remove the log, and all that is left with it
+            self.damage = "the file was gone or empty, its log was not"
+            self.recovered_from = _move_aside(path)
+        spare = _spare_log(path)
         try:
-            self._connection = _connect(path)
+            has_events = spare.exists() and _read_mark(self._mark) > 0
+            self._connection = _connect(path, has_events=has_events)
         except (sqlite3.DatabaseError, _DamageError) as e:
             if not is_damage(e):
                 raise
             self.damage = str(e)
-            self.recovered_from = _move_aside(path)
+            self.recovered_from = _move_aside(path, spare)
             self._connection = _connect(path)
+        finally:
+            spare.unlink(missing_ok=True)
         first, last = read_span(self._connection)
         self._reserved = _read_mark(self._mark)
         if last == 0:
@@ -205,21 +213,23 @@ def read_span(connection: sqlite3.Connection) -> tuple[int, int]:
     return (1, 0) if last is None else (first, last)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, has_events: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
-        _check(connection)
+        _check(connection, has_events=has_events)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def _check(connection: sqlite3.Connection, *, has_events: bool) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0 and has_events:
+        raise _DamageError("its events are gone: its log cannot be read")
     if version not in (0, SCHEMA_VERSION):
         raise _DamageError(f"its schema is {version}, this version knows {SCHEMA_VERSION}")
     connection.execute(_TABLE)
@@ -235,14 +245,46 @@ def _check(connection: sqlite3.Connection) -> None:
             raise _DamageError("events are missing from it")
 
 
-def _move_aside(path: Path) -> Path:
+def _has_lost_its_file(path: Path) -> bool:
+    return _find_size(path) == 0 and _find_size(_find_log(path)) > 0
+
+
+def _spare_log(path: Path) -> Path:
+    """
+    Keep the log that a killed writer has left, until it is known that it could be read.
+
+    SQLite removes it with the last connection, read or not.
+    """
+    spare = path.with_name(f"{path.name}.spare-wal")
+    spare.unlink(missing_ok=True)
+    if _find_size(_find_log(path)) > 0:
+        with contextlib.suppress(OSError):  # No room: it is in its place still
+            shutil.copyfile(_find_log(path), spare)
+    return spare
+
+
+def _move_aside(path: Path, spare: Path | None = None) -> Path:
     """Move a file that cannot be gone on with out of the way, with all that SQLite keeps beside it."""
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     target = path.with_name(f"{path.name}.damaged-{stamp}")
     for suffix in ("-wal", "", "-shm"):  # A new file must never meet the old one's log
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+    if spare is not None and _find_size(_find_log(target)) == 0:
+        with contextlib.suppress(FileNotFoundError):
+            spare.rename(_find_log(target))
     return target
+
+
+def _find_log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _find_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _read_mark(path: Path) -> int:

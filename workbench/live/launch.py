@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import psutil
 
@@ -15,10 +17,13 @@ from workbench.engine_records import (
     DesiredState,
     EngineStatus,
 )
-from workbench.errors import ConflictError, RunError, ServerError, WorkbenchError
+from workbench.errors import ConflictError, ServerError, StartError, WorkbenchError
 from workbench.live.config import StopPolicy
+from workbench.live.databases import check_engine_database
 from workbench.live.engine_directory import EngineDirectory
 from workbench.live.exits import HostExit
+from workbench.live.guardian_beat import end_frozen_guardian
+from workbench.live.node_log import build_scrubber, read_errors
 from workbench.live.observation import observe_engine
 from workbench.live.output_log import find_size, open_output, read_output_end
 from workbench.stamps import utc_now
@@ -41,11 +46,15 @@ _GUARDIAN_SECS = 15.0
 _TURN_SECS = 30.0
 # How much longer than the policy of a stop a guardian may take before its work is done for it.
 _GRACE_SECS = 2.0
+# How old the beat of a guardian may be before it is looked at closely.
+_OLD_BEAT_SECS = 1.5
 
 
 def ensure_guardian(directory: EngineDirectory, *, guardian: Sequence[str] = GUARDIAN) -> bool:
     """
-    Start a guardian unless one is there; return whether one was started.
+    Start a guardian unless one is there and turns; return whether one was started.
+
+    One that does not turn is killed: it can do nothing, and nobody else can while it holds the lock.
 
     Raises
     ------
@@ -53,7 +62,7 @@ def ensure_guardian(directory: EngineDirectory, *, guardian: Sequence[str] = GUA
         If it cannot be started.
 
     """
-    if directory.is_held("guardian"):
+    if not end_frozen_guardian(directory):
         return False
     with directory.hold_lock("launcher", timeout_secs=_TURN_SECS):
         return spawn_guardian(directory, guardian)
@@ -91,14 +100,16 @@ def start_engine(
         If it cannot be read.
     ConflictError
         If the engine runs another version, is just being stopped, or an emergency stop closes what it has open.
-    RunError
-        If it does not come up, with what it printed last.
+    StartError
+        If it does not come up, with what it logged and printed last.
     ServerError
-        If its directory cannot be written, or no guardian started.
+        If its directory cannot be written, no guardian started, or a database that it needs does not answer.
 
     """
     version = directory.load_version(config_version).version
-    directory.load_config(version)
+    config = directory.load_config(version)
+    if not directory.is_held("host"):
+        check_engine_database(config)
     with directory.hold_lock("launcher", timeout_secs=_TURN_SECS):
         request = _want_running(directory, version, config_version is not None, by)
         spawn_guardian(directory, guardian)
@@ -110,6 +121,7 @@ def stop_engine(
     *,
     by: str,
     is_flattening: bool = False,
+    restart_version: int = 0,
     timeout_secs: float | None = None,
     guardian: Sequence[str] = GUARDIAN,
 ) -> EngineStatus:
@@ -127,6 +139,8 @@ def stop_engine(
         Who wants it.
     is_flattening : bool
         Whether it closes what is open first. A later call may ask for that while it stops.
+    restart_version : int
+        The version of the configuration that the guardian starts then, should the caller not live to do it; 0: none.
     timeout_secs : float, optional
         How long to wait; default: as long as its policy may take. The engine goes on stopping after that.
     guardian : Sequence[str]
@@ -144,7 +158,7 @@ def stop_engine(
     most = policy.timeout_secs + policy.kill_secs + _GRACE_SECS
     started = time.monotonic()
     with directory.hold_lock("launcher", timeout_secs=_TURN_SECS):
-        request = _want_stopped(directory, is_flattening, by)
+        request = _want_stopped(directory, is_flattening, by, restart_version)
         if directory.is_held("host"):
             # Without one the host is stopped from here when the time of its policy is over.
             with contextlib.suppress(ServerError):
@@ -160,9 +174,13 @@ def stop_engine(
                 f"the engine {directory.name} trades no more, but an emergency stop goes on closing what is open",
                 advice="wait until it has settled, or clear it",
             )
-        if status.is_alive and not status.is_guarded:  # It died since, or had not let go of its lock yet
+        if _is_unguarded(status):  # It died or froze since, or had not let go of its lock yet
             with contextlib.suppress(ServerError, ConflictError):
-                ensure_guardian(directory, guardian=guardian)
+                if ensure_guardian(directory, guardian=guardian):
+                    # It begins at the first step of the policy
+                    late = time.monotonic() - started
+                    started += late
+                    deadline += late if timeout_secs is None else 0.0
         now = time.monotonic()
         if now > started + most:
             _kill_host(directory)
@@ -196,16 +214,16 @@ def restart_engine(
 
     """
     version = directory.load_version(config_version).version
-    directory.load_config(version)
-    stop_engine(directory, by=by, is_flattening=is_flattening, guardian=guardian)
+    check_engine_database(directory.load_config(version))
+    stop_engine(directory, by=by, is_flattening=is_flattening, restart_version=version, guardian=guardian)
     return start_engine(
         directory, by=by, config_version=version, timeout_secs=timeout_secs, guardian=guardian
     )
 
 
 def spawn_guardian(directory: EngineDirectory, guardian: Sequence[str] = GUARDIAN) -> bool:
-    """Start a guardian unless one is there, without waiting for others who start one; it makes no second one."""
-    if directory.is_held("guardian"):
+    """Start a guardian unless one turns, without waiting for others who start one; it makes no second one."""
+    if not end_frozen_guardian(directory):
         return False
     # One that is killed before it guards is not the end of it.
     for is_last in (False, True):
@@ -272,16 +290,18 @@ def _is_on_its_way(directory: EngineDirectory, desired: Desired) -> bool:
     return supervision is None or supervision.request != desired.request or not supervision.state.is_down
 
 
-def _want_stopped(directory: EngineDirectory, is_flattening: bool, by: str) -> int:
+def _want_stopped(directory: EngineDirectory, is_flattening: bool, by: str, restart_version: int) -> int:
     desired = directory.load_desired()
     if desired is None and not directory.is_held("host"):
         return 0
     is_enough = desired is not None and (desired.is_flattening or not is_flattening)
-    if desired is not None and desired.state is DesiredState.STOPPED and is_enough:
+    is_same = desired is not None and desired.restart_version == restart_version
+    if desired is not None and desired.state is DesiredState.STOPPED and is_enough and is_same:
         return desired.request
     host = directory.load_host()
     version = desired.config_version if desired is not None else 0 if host is None else host.config_version
-    return _command(directory, desired, DesiredState.STOPPED, version, by, is_flattening=is_flattening)
+    more = {"is_flattening": is_flattening, "restart_version": restart_version}
+    return _command(directory, desired, DesiredState.STOPPED, version, by, **more)
 
 
 def _command(
@@ -290,8 +310,7 @@ def _command(
     state: DesiredState,
     version: int,
     by: str,
-    *,
-    is_flattening: bool = False,
+    **more: Any,
 ) -> int:
     request = 1 if before is None else before.request + 1
     directory.write_desired(
@@ -299,9 +318,9 @@ def _command(
             state=state,
             config_version=version,
             request=request,
-            is_flattening=is_flattening,
             by=by,
             at=utc_now(),
+            **more,
         )
     )
     return request
@@ -323,23 +342,32 @@ def _wait_for_running(
             and supervision.request == request
             and supervision.state.is_down
         ):
-            raise RunError(
-                f"the engine {directory.name} did not come up: {supervision.message}",
-                advice=_describe_output(directory),
-            )
+            message = f"the engine {directory.name} did not come up: {supervision.message}"
+            raise _build_start_error(directory, message, desired)
         if time.monotonic() > deadline:
-            raise RunError(
-                f"the engine {directory.name} is not up yet: {'; '.join(status.reasons)}",
-                advice=_describe_output(directory),
-            )
-        if not status.is_guarded:
+            message = f"the engine {directory.name} is not up yet: {'; '.join(status.reasons)}"
+            raise _build_start_error(directory, message, desired)
+        if not status.is_guarded or _is_unguarded(status):
             ensure_guardian(directory, guardian=guardian)
         time.sleep(_POLL_SECS)
 
 
-def _describe_output(directory: EngineDirectory) -> str:
-    end = " | ".join(read_output_end(directory.output, lines=5))
-    return f"see {directory.log} and {directory.output}" + (f", which ends: {end}" if end else "")
+def _is_unguarded(status: EngineStatus) -> bool:
+    """Return whether nobody watches a host, or what holds the guardian's lock seems to be frozen."""
+    age_secs = status.guardian_age_secs
+    if age_secs is None:
+        return status.is_alive
+    return not 0 <= age_secs < _OLD_BEAT_SECS
+
+
+def _build_start_error(directory: EngineDirectory, message: str, desired: Desired | None) -> StartError:
+    """Return an error with the reason as the host told it: what it logged and printed last, without secrets."""
+    scrub = build_scrubber(directory)
+    since = 0.0 if desired is None else datetime.fromisoformat(desired.at).timestamp()
+    lines = read_errors(directory.log, most=3, since=since) + read_output_end(directory.output, lines=5)
+    end = " | ".join(scrub(line) for line in lines)
+    names = f"{directory.log.name} and {directory.output.name} in the directory of the engine"
+    return StartError(scrub(message), advice=f"see {names}" + (f", which end: {end}" if end else ""))
 
 
 def _is_down(directory: EngineDirectory, request: int) -> bool:

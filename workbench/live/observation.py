@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from workbench.engine_records import DesiredState, EngineStatus, HostMode, StillOpen
+from workbench.engine_records import DesiredState, EngineStatus, Heartbeat, HostMode, StillOpen
 from workbench.errors import ServerError
 from workbench.live.engine_directory import EngineDirectory
 from workbench.states import EngineState
@@ -18,11 +18,14 @@ __all__ = ["find_faults", "find_state", "observe_engine"]
 # Heartbeats come twice a second.
 _OLD_SECS = 2.0
 _BLOCKED_SECS = 2.0
+_FROZEN_SECS = 3.0
 _LAG_MS = 1_000.0
 _RESTART_SECS = 600.0
 
 
-def observe_engine(directory: EngineDirectory, *, now_ns: int | None = None) -> EngineStatus:
+def observe_engine(
+    directory: EngineDirectory, *, now_ns: int | None = None, told: Heartbeat | None = None
+) -> EngineStatus:
     """
     Return where an engine stands. What cannot be read is a reason, not an error.
 
@@ -32,6 +35,8 @@ def observe_engine(directory: EngineDirectory, *, now_ns: int | None = None) -> 
         The engine.
     now_ns : int, optional
         The present, UNIX nanoseconds UTC; default: by the clock.
+    told : Heartbeat, optional
+        What the host said of itself when it was asked. On a full disk it cannot write it.
 
     """
     troubles: list[str] = []
@@ -50,6 +55,11 @@ def observe_engine(directory: EngineDirectory, *, now_ns: int | None = None) -> 
     holder = directory.find_holder("host") if is_alive else None
     if heartbeat is not None and holder is not None and heartbeat.pid != holder:
         heartbeat = None  # Of the host before: this one has not come to write anything
+    if told is not None and host is not None and told.incarnation == host.incarnation:
+        written_ns = 0 if heartbeat is None else heartbeat.ts_ns
+        if told.ts_ns - written_ns > _OLD_SECS * 1e9:
+            troubles.append("it answers, but cannot write its heartbeat: its disk may be full")
+        heartbeat = told if told.ts_ns > written_ns else heartbeat
     now = time.time_ns() if now_ns is None else now_ns
     status = EngineStatus(
         name=directory.name,
@@ -57,6 +67,7 @@ def observe_engine(directory: EngineDirectory, *, now_ns: int | None = None) -> 
         environment="" if host is None else host.environment,
         is_alive=is_alive,
         is_guarded=is_guarded,
+        guardian_age_secs=(now - directory.find_beat()) / 1e9 if is_guarded else None,
         desired=read(directory.load_desired),
         host=host,
         heartbeat=heartbeat,
@@ -110,6 +121,7 @@ def find_faults(status: EngineStatus, now_ns: int) -> list[str]:
             faults += _find_limits(status)
         if not status.is_guarded:
             faults.append("no guardian watches it: a crash would not be seen")
+    faults += _find_frozen_guardian(status)
     supervision = status.supervision
     if supervision is not None:
         recent = sum(_is_recent(at, now_ns) for at in supervision.restarts)
@@ -119,6 +131,13 @@ def find_faults(status: EngineStatus, now_ns: int) -> list[str]:
                 f"it was started again {times} of late: the host before {supervision.last_exit.reason}"
             )
     return faults
+
+
+def _find_frozen_guardian(status: EngineStatus) -> list[str]:
+    age = status.guardian_age_secs
+    if age is None or age < _FROZEN_SECS:
+        return []
+    return [f"its guardian does not answer since {age:.0f} s: the next command, or its host, replaces it"]
 
 
 def _find_emergency(status: EngineStatus) -> list[str]:

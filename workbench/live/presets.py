@@ -236,6 +236,27 @@ def _build_ib(values: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _build_adapter(values: Mapping[str, str]) -> dict[str, Any]:
+    node: dict[str, Any] = {}
+    for kind in ("data", "exec"):
+        path, factory = values[f"{kind}_config"], values[f"{kind}_factory"]
+        if bool(path) != bool(factory):
+            missing = f"{kind}_factory" if path else f"{kind}_config"
+            raise ConfigError(f"{missing} is missing", expected="package.module:Class", field=missing)
+        if path:
+            provider = {"load_ids": _split(values["instrument_ids"])} if values["instrument_ids"] else None
+            node[f"{kind}_clients"] = {
+                values["name"]: {
+                    "path": path,
+                    "factory": {"path": factory},
+                    "config": {"instrument_provider": provider} if provider else {},
+                }
+            }
+    if not node:
+        raise ConfigError("no client is named", expected="data_config or exec_config", field="data_config")
+    return {"currency": values["currency"], "node": node}
+
+
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -339,6 +360,28 @@ PRESETS = (
             _CURRENCY,
         ],
     ),
+    Preset(
+        name="adapter",
+        title="Any adapter of nautilus, by import path",
+        help="Client configurations and factories as nautilus has them; what else they take is set afterwards.",
+        environment=Environment.LIVE,
+        trial=Trial.UNTESTED,
+        tried="Nobody has tried what is not known yet.",
+        parameters=[
+            Parameter(name="name", help="What the clients are called: the venue, as a rule, such as BYBIT."),
+            Parameter(name="data_config", help="Of data: package.module:ClientConfig.", is_optional=True),
+            Parameter(name="data_factory", help="Its package.module:ClientFactory.", is_optional=True),
+            Parameter(name="exec_config", help="Of orders: package.module:ClientConfig.", is_optional=True),
+            Parameter(name="exec_factory", help="Its package.module:ClientFactory.", is_optional=True),
+            Parameter(
+                name="instrument_ids",
+                help="What is traded, such as BTCUSDT-LINEAR.BYBIT.",
+                is_list=True,
+                is_optional=True,
+            ),
+            msgspec.structs.replace(_CURRENCY, default="USDT"),
+        ],
+    ),
 )
 
 _BUILDERS: dict[str, Callable[[Mapping[str, str]], dict[str, Any]]] = {
@@ -346,4 +389,5 @@ _BUILDERS: dict[str, Callable[[Mapping[str, str]], dict[str, Any]]] = {
     "binance-testnet": lambda values: _build_binance(values, "TESTNET", "BINANCE_TESTNET"),
     "binance-live": lambda values: _build_binance(values, "LIVE", "BINANCE"),
     "interactive-brokers": _build_ib,
+    "adapter": _build_adapter,
 }

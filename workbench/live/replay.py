@@ -98,6 +98,11 @@ class ReplayDataClient(LiveMarketDataClient):
 
     # -- What the host asks, from any thread ----------------------------------------------------------
 
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """The venues whose data it replays."""
+        return tuple(self._settings.venues)
+
     def describe(self) -> dict[str, Any]:
         """
         Return how the replay goes, as plain values.

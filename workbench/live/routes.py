@@ -25,17 +25,19 @@ from workbench.errors import (
     WorkbenchError,
 )
 from workbench.gate.rules import TradingState
+from workbench.live.config import Environment
 from workbench.live.context import HostContext
 from workbench.live.heartbeat import build_heartbeat
 from workbench.live.problem import build_problem_response
-from workbench.live.resources import measure_resources
 from workbench.states import EngineState
 
-__all__ = ["ManualDesk", "Routes"]
+__all__ = ["ManualDesk", "Routes", "StrategyOffice"]
 
 MOST_BODY = 1024 * 1024
 _MOST_FILLS = 5_000
 _AGAIN_SECS = 0.5
+_SAVE_SECS = 0.5
+_BUILD_SECS = 8.0  # Somebody's module is imported
 _MOST_TRACE = 8_000
 
 
@@ -53,6 +55,22 @@ class ManualDesk(Protocol):
 
     def close(self, position_id: str, values: dict[str, Any], user: str) -> dict[str, Any]:
         """Close a position, or a part of it."""
+
+
+class StrategyOffice(Protocol):
+    """What people may do with strategies; in the main loop. The host provides it."""
+
+    def stop(self, strategy_id: str, values: dict[str, Any], user: str) -> dict[str, Any]:
+        """Stop one."""
+
+    def start(self, strategy_id: str, user: str) -> dict[str, Any]:
+        """Start one that is stopped."""
+
+    def add(self, values: dict[str, Any], user: str) -> dict[str, Any]:
+        """Add one."""
+
+    def remove(self, strategy_id: str, user: str) -> dict[str, Any]:
+        """Remove one."""
 
 
 class _StateBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,12 +99,18 @@ class Routes:
     ----------
     desk : ManualDesk, optional
         Takes orders by hand, once there is a node.
+    strategies : StrategyOffice, optional
+        Starts and stops strategies, once there is a node.
+    switch_drill : Callable, optional
+        Switches a drill on or off, from what was sent, and returns the feeds that it is about.
 
     """
 
     def __init__(self, context: HostContext) -> None:
         self._context = context
         self.desk: ManualDesk | None = None
+        self.strategies: StrategyOffice | None = None
+        self.switch_drill: Callable[[dict[str, Any]], list[str]] | None = None
 
     def build_app(self) -> Starlette:
         """Return the application that answers."""
@@ -104,6 +128,11 @@ class Routes:
             Route("/orders/{id:path}", _answer(self._cancel, 202), methods=["DELETE"]),
             Route("/orders/{id:path}", _answer(self._modify, 202), methods=["PATCH"]),
             Route("/positions/{id:path}/close", _answer(self._close, 201), methods=["POST"]),
+            Route("/strategies", _answer(self._add_strategy, 201), methods=["POST"]),
+            Route("/strategies/{id}", _answer(self._remove_strategy, 202), methods=["DELETE"]),
+            Route("/strategies/{id}/start", _answer(self._start_strategy, 202), methods=["POST"]),
+            Route("/strategies/{id}/stop", _answer(self._stop_strategy, 202), methods=["POST"]),
+            Route("/drills", _answer(self._switch_drill), methods=["POST"]),
             WebSocketRoute("/events", self._stream),
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: _refuse, Exception: self._admit})
@@ -125,7 +154,8 @@ class Routes:
             "alarms": context.alarms,
             "database_trouble": context.database_trouble,
             "trading": _describe_gate(context),
-            "resources": measure_resources(context.directory.path),
+            "resources": context.resources.last,
+            "log": context.errors.describe(),
             **context.facts,
         }
 
@@ -153,12 +183,15 @@ class Routes:
             )
         if gate is None:
             if body.state == TradingState.ACTIVE:
-                raise ServerError("the engine is still starting", advice="try again in a moment")
+                raise _build_starting()
             context.restrict("starting", body.state, body.reason)
         else:
             gate.set_trading_state(body.state, f"{_find_user(request)}: {body.reason}")
             if body.state == TradingState.ACTIVE:
                 context.lift("starting", body.reason)
+        # Answered when a restart would find it so; a disk that is full is told of elsewhere, and is no reason not to.
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(context.save_gate), _SAVE_SECS)
         return {"effective": context.stand.state}
 
     async def _stop_emergency(self, request: Request) -> Any:
@@ -213,10 +246,42 @@ class Routes:
         desk = self._find_desk()
         return await self._context.call(lambda: desk.close(name, values, user))
 
+    async def _add_strategy(self, request: Request) -> Any:
+        values, user, office = await _read(request, dict[str, Any]), _find_user(request), self._find_office()
+        return await self._context.call(lambda: office.add(values, user), timeout_secs=_BUILD_SECS)
+
+    async def _remove_strategy(self, request: Request) -> Any:
+        name, user, office = request.path_params["id"], _find_user(request), self._find_office()
+        return await self._context.call(lambda: office.remove(name, user))
+
+    async def _start_strategy(self, request: Request) -> Any:
+        name, user, office = request.path_params["id"], _find_user(request), self._find_office()
+        return await self._context.call(lambda: office.start(name, user))
+
+    async def _stop_strategy(self, request: Request) -> Any:
+        values, user = await _read(request, dict[str, Any]), _find_user(request)
+        name, office = request.path_params["id"], self._find_office()
+        return await self._context.call(lambda: office.stop(name, values, user))
+
+    async def _switch_drill(self, request: Request) -> Any:
+        values, user, switch = await _read(request, dict[str, Any]), _find_user(request), self.switch_drill
+        if self._context.config.environment != Environment.SANDBOX:
+            raise ConflictError("there are no drills in a LIVE engine", expected="a SANDBOX")
+        if switch is None:
+            raise _build_starting()
+        feeds = switch(values)
+        self._context.tell("engine", "DrillSwitched", {"user": user, "feeds": feeds, **values})
+        return {"feeds": feeds}
+
     def _find_desk(self) -> ManualDesk:
         if self.desk is None:
-            raise ServerError("the engine is still starting", advice="try again in a moment")
+            raise _build_starting()
         return self.desk
+
+    def _find_office(self) -> StrategyOffice:
+        if self.strategies is None:
+            raise _build_starting()
+        return self.strategies
 
     def _find_order(self, name: str) -> None:
         if self._context.board.find_order(name) is None:
@@ -260,6 +325,10 @@ class Routes:
         finally:
             leaving.cancel()
             place.close()
+
+
+def _build_starting() -> ServerError:
+    return ServerError("the engine is still starting", advice="try again in a moment")
 
 
 async def _wait_for_end(socket: WebSocket, wanted: asyncio.Event) -> None:

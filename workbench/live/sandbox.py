@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from nautilus_trader.backtest.config import LatencyModelFactory
-from nautilus_trader.backtest.execution_client import BacktestExecClient
 from nautilus_trader.common.component import TestClock
 from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.core.uuid import UUID4
@@ -29,8 +27,6 @@ from workbench.live.sandbox_config import (
     parse_bar_types,
     parse_instrument_ids,
 )
-from workbench.live.sandbox_exchange import build_exchange
-from workbench.live.sandbox_market import SandboxMarket
 from workbench.live.sandbox_reports import report_order, report_positions
 from workbench.live.sandbox_restore import (
     await_instruments,
@@ -40,13 +36,14 @@ from workbench.live.sandbox_restore import (
     settle_balances,
 )
 from workbench.live.sandbox_state import SandboxState, collect_state
+from workbench.live.sandbox_venue import SandboxVenue
 
 if TYPE_CHECKING:
-    from nautilus_trader.backtest.engine import SimulatedExchange
     from nautilus_trader.cache.cache import Cache
     from nautilus_trader.common.component import LiveClock, MessageBus
     from nautilus_trader.core.data import Data
     from nautilus_trader.execution.reports import OrderStatusReport, PositionStatusReport
+    from nautilus_trader.live.execution_engine import LiveExecutionEngine
     from nautilus_trader.model.orders import Order
     from nautilus_trader.portfolio.base import PortfolioFacade
     from nautilus_trader.system.kernel import NautilusKernel
@@ -55,6 +52,7 @@ __all__ = [
     "RESTART_REASON",
     "SandboxClient",
     "SandboxLiveExecClientFactory",
+    "attach_sandboxes",
     "find_sandboxes",
     "restore_sandbox",
 ]
@@ -118,13 +116,8 @@ class SandboxClient(LiveExecutionClient):
         self._portfolio = portfolio
         self._set_account_id(AccountId(f"{config.venue}-001"))
         self._restored = SandboxState()
-        self._venue_clock = TestClock()
-        self._exchange: SimulatedExchange | None = None
-        self._inner: BacktestExecClient | None = None
-        self._latency = (
-            None if config.latency_model is None else LatencyModelFactory.create(config.latency_model)
-        )
-        self._market: SandboxMarket | None = None
+        self._exec_engine: LiveExecutionEngine | None = None
+        self._venue: SandboxVenue | None = None
 
     def restore(self, state: SandboxState) -> None:
         """
@@ -138,6 +131,7 @@ class SandboxClient(LiveExecutionClient):
             If the events do not tell all fills of an open position.
 
         """
+        problems = state.find_problems(self._settings.venue)
         state = select_venue(state, self._settings.venue)
         account = state.accounts.get(self.account_id.value)
         known = None if account is None else account["base_currency"]
@@ -148,15 +142,20 @@ class SandboxClient(LiveExecutionClient):
                 advice="start the engine under another name for a new account",
                 field="base_currency",
             )
-        if state.positions and state.problems:
+        if problems:
             raise DataError(
-                f"the positions of {self._settings.venue} cannot be restored: {state.problems[0]}",
-                expected="all fills of the open positions",
+                f"what {self._settings.venue} held cannot be told for sure: {'; '.join(problems)}",
+                expected="all fills of the open positions in the journal",
+                advice="`workbench engine reconcile` shows what it tells, and takes that where a person agrees",
             )
         self._restored = state
 
+    def attach(self, exec_engine: LiveExecutionEngine) -> None:
+        """Let the engine hear at once of what happens at the venue, and not behind its queue."""
+        self._exec_engine = exec_engine
+
     async def _connect(self) -> None:
-        if self._exchange is None:
+        if self._venue is None:
             await await_instruments(
                 self._msgbus,
                 self._cache,
@@ -164,9 +163,8 @@ class SandboxClient(LiveExecutionClient):
                 find_instruments(self._restored),
                 timeout_secs=self._settings.instrument_timeout_secs,
             )
-            self._exchange, self._inner = self._build_exchange()
-            self._inner._set_connected(True)
-            self._market = SandboxMarket(self._exchange, self._cache, self._venue_clock, self._log)
+            self._venue = self._build_venue()
+            self._venue.open(self._cache, self.venue)
             for order in restore_cache(self._cache, self._restored, self.oms_type):
                 self._log.warning(f"Canceled {order.client_order_id!r}: {RESTART_REASON}")
                 self.generate_order_canceled(
@@ -188,35 +186,35 @@ class SandboxClient(LiveExecutionClient):
         # Those of bars have the bar type where others have venue and symbol.
         return f"data.*.{self.venue}.*", f"data.bars.*.{self.venue}-*"
 
-    def _build_exchange(self) -> tuple[SimulatedExchange, BacktestExecClient]:
+    def _build_venue(self) -> SandboxVenue:
         config = self._settings
-        self._venue_clock.set_time(self._clock.timestamp_ns())
         balances = [Money.from_str(balance) for balance in config.starting_balances]
         if self.account_id.value in self._restored.accounts:
-            balances = settle_balances(
-                self._restored, self.account_id.value, self._cache, self._venue_clock, self._log
-            )
-        exchange = build_exchange(
+            clock = TestClock()
+            clock.set_time(self._clock.timestamp_ns())
+            balances = settle_balances(self._restored, self.account_id.value, self._cache, clock, self._log)
+        return SandboxVenue(
             config,
-            starting_balances=balances,
+            balances=balances,
             portfolio=self._portfolio,
             msgbus=self._msgbus,
             cache=self._cache,
-            clock=self._venue_clock,
-            latency_model=self._latency,
+            clock=self._clock,
+            loop=self._loop,
+            log=self._log,
+            apply=self._apply,
         )
-        inner = BacktestExecClient(
-            exchange=exchange,
-            msgbus=self._msgbus,
-            cache=self._cache,
-            clock=self._venue_clock,
-            frozen_account=config.frozen_account,
-        )
-        exchange.register_client(inner)
-        for instrument in self._cache.instruments(venue=self.venue):
-            exchange.add_instrument(instrument)
-        exchange.initialize_account()
-        return exchange, inner
+
+    def _apply(self, event: Any) -> None:
+        engine = self._exec_engine
+        if engine is None:
+            self._msgbus.send("ExecEngine.process", event)
+            return
+        engine._record_local_activity(event)
+        try:
+            engine._handle_event_with_tracking(event)
+        except Exception as e:  # noqa: BLE001 - as the engine does with what comes out of its queue
+            engine._handle_queue_exception(e, "event")
 
     def _subscribe_feed(self) -> None:
         config = self._settings
@@ -242,8 +240,8 @@ class SandboxClient(LiveExecutionClient):
 
     def on_data(self, data: Data) -> None:
         """Let the market move by this data, and by its time."""
-        if self._market is not None and self.is_connected:
-            self._market.move(data)
+        if self._venue is not None and self.is_connected:
+            self._venue.move(data)
 
     # -- Commands -------------------------------------------------------------------------------------
 
@@ -275,8 +273,8 @@ class SandboxClient(LiveExecutionClient):
 
     def _reject_hopeless(self, orders: list[Order]) -> bool:
         obstacle = "the sandbox is not connected"
-        if self._market is not None:
-            obstacle = next(filter(None, map(self._market.find_obstacle, orders)), "")
+        if self._venue is not None:
+            obstacle = next(filter(None, map(self._venue.find_obstacle, orders)), "")
         if obstacle:
             now = self._clock.timestamp_ns()
             for order in orders:
@@ -286,21 +284,10 @@ class SandboxClient(LiveExecutionClient):
         return bool(obstacle)
 
     def _pass(self, name: str, command: Any, latency: str) -> None:
-        if self._inner is None:
+        if self._venue is None:
             self._log.error(f"Not connected: {command}")
             return
-        self._venue_clock.set_time(max(self._clock.timestamp_ns(), self._venue_clock.timestamp_ns()))
-        getattr(self._inner, name)(command)
-        if self._latency is not None:
-            self._drain(self._clock.timestamp_ns() + getattr(self._latency, latency))
-
-    def _drain(self, due_ns: int) -> None:
-        """Match what has arrived when it is due: the feed may be silent, and a loop's timer may be early."""
-        now_ns = self._clock.timestamp_ns()
-        if now_ns < due_ns:
-            self._loop.call_later(max((due_ns - now_ns) / 1e9, 0.001), self._drain, due_ns)
-        elif self._exchange is not None:
-            self._exchange.process(max(now_ns, self._venue_clock.timestamp_ns()))
+        self._venue.send(name, command, latency)
 
     # -- Reports: what the venue knows is in the cache ------------------------------------------------
 
@@ -362,21 +349,29 @@ def find_sandboxes(kernel: NautilusKernel) -> dict[str, SandboxClient]:
     return {client.venue.value: client for client in clients if isinstance(client, SandboxClient)}
 
 
-def restore_sandbox(kernel: NautilusKernel, events: Iterable[tuple[str, bytes]]) -> SandboxState:
+def attach_sandboxes(kernel: NautilusKernel) -> dict[str, SandboxClient]:
+    """Let the engine of a node hear at once of its sandbox venues, and return these."""
+    sandboxes = find_sandboxes(kernel)
+    for client in sandboxes.values():
+        client.attach(kernel.exec_engine)
+    return sandboxes
+
+
+def restore_sandbox(
+    kernel: NautilusKernel, events: Iterable[tuple[str, bytes]] | SandboxState
+) -> SandboxState:
     """
     Let the sandbox venues of a node start with what they held; after it is built and before it runs.
 
-    Balances come back as they were after the last fill; open positions are built again from their fills, and are exact
-    in quantity, prices, realised PnL and commissions; the orders that were open are canceled when the venue connects,
-    and nautilus's events of that are published as usual. Strategies find their positions in the cache. Positions and
-    orders that had ended stay in the journal: the node begins without them.
+    Balances come back as they were after the last fill, open positions are built again from their fills, and the orders
+    that were open are canceled when the venue connects. What had ended stays in the journal.
 
     Parameters
     ----------
     kernel : NautilusKernel
         That of the node.
-    events : Iterable of (str, bytes)
-        Nautilus's events of all earlier processes, oldest first: see `collect_state`.
+    events : Iterable of (str, bytes) or SandboxState
+        Nautilus's events of all earlier processes, oldest first, or what `collect_state` makes of them.
 
     Returns
     -------
@@ -396,8 +391,10 @@ def restore_sandbox(kernel: NautilusKernel, events: Iterable[tuple[str, bytes]])
     """
     if kernel.is_running():
         raise InputError("a node that runs cannot be restored", expected="one that has been built")
-    sandboxes = find_sandboxes(kernel)
-    state = collect_state(events) if sandboxes else SandboxState()
+    sandboxes = attach_sandboxes(kernel)
+    state = SandboxState()
+    if sandboxes:
+        state = events if isinstance(events, SandboxState) else collect_state(events)
     for client in sandboxes.values():
         client.restore(state)
     return state

@@ -96,6 +96,13 @@ def check_config(config: SandboxClientConfig) -> None:
                 expected="bid and ask bars of the same length, or LAST or MID bars, or quotes",
                 field="bar_types",
             )
+    is_leveraged = config.default_leverage != 1 or bool(config.leverages)
+    if config.account_type != "MARGIN" and is_leveraged:
+        raise ConfigError(
+            f"a {config.account_type} account has no leverage",
+            expected="default_leverage 1 and no leverages, or account_type MARGIN",
+            field="default_leverage" if config.default_leverage != 1 else "leverages",
+        )
     if config.oms_type == "HEDGING" and config.use_position_ids and not config.use_random_ids:
         raise ConfigError(
             "position ids that count from 1 come again after a restart",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.accounting.manager import AccountsManager
 from nautilus_trader.cache.cache import Cache
+from nautilus_trader.core.fsm import InvalidStateTrigger
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model import events as order_events
 from nautilus_trader.model.enums import OmsType
@@ -49,7 +53,7 @@ def select_venue(state: SandboxState, venue: str) -> SandboxState:
         positions=positions,
         orders=orders,
         open_orders=[name for name in state.open_orders if name in orders],
-        problems=state.problems,
+        is_accepted=state.is_accepted,
     )
 
 
@@ -70,25 +74,35 @@ def restore_cache(cache: Cache, state: SandboxState, oms_type: OmsType) -> list[
     }
     unended = []
     for name, events in state.orders.items():
-        order = build_order(events)
         position_id = fillers.get(name)
-        cache.add_order(order, None if position_id is None else PositionId(position_id))
-        cache.update_order(order)
+        add = partial(cache.add_order, position_id=None if position_id is None else PositionId(position_id))
+        order = build_order(events, add, cache.update_order)
         if not order.is_closed:
             unended.append(order)
     for history in state.positions.values():
         instrument = cache.instrument(
             order_events.OrderFilled.from_dict(history.fills[0].event).instrument_id
         )
-        position = build_position(instrument, history)
-        cache.add_position(position, oms_type)
-        cache.update_position(position)
+        build_position(
+            instrument, history, partial(cache.add_position, oms_type=oms_type), cache.update_position
+        )
     return unended
 
 
-def build_order(events: list[dict[str, Any]]) -> Order:
+def _pass(_: Any) -> None:
+    """Keep nothing."""
+
+
+def build_order(
+    events: list[dict[str, Any]],
+    add: Callable[[Order], object] = _pass,
+    update: Callable[[Order], object] = _pass,
+) -> Order:
     """
     Return an order as its events leave it.
+
+    `add` is called after the first of them and `update` after each further one: a database behind a cache is told of
+    the last event alone.
 
     Raises
     ------
@@ -96,11 +110,18 @@ def build_order(events: list[dict[str, Any]]) -> Order:
         If they contradict each other.
 
     """
-    first = events[0]
+    # An emulated order that was released is another one by the same id.
+    begin = max(n for n, event in enumerate(events) if not n or event["type"] == "OrderInitialized")
+    first = events[begin]
     try:
         order = OrderUnpacker.from_init(OrderInitialized.from_dict(first))
-        for event in events[1:]:
-            order.apply(getattr(order_events, event["type"]).from_dict(event))
+        add(order)
+        for event in events[begin + 1 :]:
+            with contextlib.suppress(
+                InvalidStateTrigger
+            ):  # The engine told of it, and did not apply it either
+                order.apply(getattr(order_events, event["type"]).from_dict(event))
+            update(order)
     except Exception as e:  # Nautilus raises whatever its own checks do
         raise DataError(
             f"the events of the order {first['client_order_id']} make no order: {type(e).__name__}: {e}",
@@ -109,9 +130,14 @@ def build_order(events: list[dict[str, Any]]) -> Order:
     return order
 
 
-def build_position(instrument: Instrument, history: PositionHistory) -> Position:
+def build_position(
+    instrument: Instrument,
+    history: PositionHistory,
+    add: Callable[[Position], object] = _pass,
+    update: Callable[[Position], object] = _pass,
+) -> Position:
     """
-    Return a position as its fills leave it.
+    Return a position as its fills leave it; `add` and `update` are called as by `build_order`.
 
     Raises
     ------
@@ -122,8 +148,10 @@ def build_position(instrument: Instrument, history: PositionHistory) -> Position
     try:
         fills = [_build_fill(share, history.position_id) for share in history.fills]
         position = Position(instrument, fills[0])
+        add(position)
         for fill in fills[1:]:
             position.apply(fill)
+            update(position)
     except Exception as e:  # Nautilus raises whatever its own checks do
         raise DataError(
             f"the fills of the position {history.position_id} make no position: {type(e).__name__}: {e}",

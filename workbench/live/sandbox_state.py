@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +14,9 @@ _CLOSED = frozenset({"OrderDenied", "OrderRejected", "OrderCanceled", "OrderExpi
 _POSITION_EVENTS = frozenset({"PositionOpened", "PositionChanged", "PositionClosed"})
 STATE_EVENT = "SandboxState"
 """The name of the event that stands for all before it."""
+
+_MOST_DECIMALS = 16
+"""What nautilus's prices can have."""
 
 _PRUNE_EVERY = 20_000
 """Events after which the orders that have ended are forgotten, so that memory follows what is open."""
@@ -94,6 +97,11 @@ class SandboxState(msgspec.Struct):
         The client order ids of the orders that had not ended: their venue died with its process.
     problems : list[str]
         A sentence for each thing that the events do not tell in full.
+    disputed : list[str]
+        The positions of which fills are lost, in the order of their problems. Each is held here as nautilus's last
+        event of it says, as if one fill had opened it at its average price.
+    is_accepted : bool
+        Whether a person took that for the truth.
 
     """
 
@@ -103,6 +111,26 @@ class SandboxState(msgspec.Struct):
     orders: dict[str, list[dict[str, Any]]] = {}
     open_orders: list[str] = []
     problems: list[str] = []
+    disputed: list[str] = []
+    is_accepted: bool = False
+
+    def find_problems(self, venue: str = "") -> list[str]:
+        """Return what keeps a venue, or any, from being restored."""
+        return [
+            problem
+            for name, problem in zip(self.disputed, self.problems, strict=True)
+            if not venue or name not in self.positions or self._find_venue(name) == venue
+        ]
+
+    def accept(self) -> list[str]:
+        """Take what the events tell for the truth, and return what they do not tell in full."""
+        problems, self.problems, self.disputed = self.problems, [], []
+        self.is_accepted = True
+        return problems
+
+    def _find_venue(self, position_id: str) -> str:
+        instrument_id: str = self.positions[position_id].fills[0].event["instrument_id"]
+        return instrument_id.rpartition(".")[2]
 
     def describe(self) -> dict[str, Any]:
         """Return the state as plain values, for the journal and for people."""
@@ -204,7 +232,7 @@ class _Collection:
             UnsettledFill(event, [] if history is None else history.fills[:count])
             for event, history, count in self._unsettled
         ]
-        state.problems = list(self._doubts.values())
+        state.problems, state.disputed = list(self._doubts.values()), list(self._doubts)
         state.open_orders = [name for name in self._orders if name not in self._ended]
         return state
 
@@ -231,11 +259,12 @@ class _Collection:
             self._orders[order].append(event)
         if name in _CLOSED:
             self._ended.add(order)
+        self._count(name, event)
         if name == "OrderFilled":
             self._fill(event)
-        self._count(name, event)
-        if order in self._quantities and self._filled.get(order, Decimal()) >= self._quantities[order]:
-            self._ended.add(order)
+            # Not where it was cut down to what is filled: nautilus waits for another event then
+            if order in self._quantities and self._filled[order] >= self._quantities[order]:
+                self._ended.add(order)
 
     def _count(self, name: str, event: dict[str, Any]) -> None:
         """Keep how much of an order is filled."""
@@ -261,7 +290,7 @@ class _Collection:
             return
         first = rest = None
         if commission is not None:
-            first = (commission * (abs(held) / quantity)).quantize(commission)
+            first = _round_money(commission * (abs(held) / quantity), commission)
             rest = commission - first
         self._open(name, FillShare(event, abs(held), first))
         share = FillShare(event, quantity - abs(held), rest)
@@ -294,11 +323,42 @@ class _Collection:
             return
         held = abs(history.signed_quantity) if is_same and history is not None else Decimal()
         if held != Decimal(event["quantity"]) and not (history is not None and _pays_in_kind(history)):
+            self._positions[position] = _build_history(event)
             self._doubts[position] = (
-                f"{position} held {event['quantity']} by its own event, and {held} by the fills that are kept"
+                f"{position} held {event['quantity']} {event['side']} at {event['avg_px_open']} by its own event, "
+                f"and {held} by the fills that are kept"
             )
-        else:
-            self._doubts.pop(position, None)
+
+
+def _build_history(event: dict[str, Any]) -> PositionHistory:
+    """Return a position as its event tells of it: one fill at the average price, whose costs nobody knows."""
+    is_long = event["side"] == "LONG"
+    quantity = Decimal(event["quantity"])
+    fill = {
+        "type": "OrderFilled",
+        "trader_id": event["trader_id"],
+        "strategy_id": event["strategy_id"],
+        "instrument_id": event["instrument_id"],
+        "client_order_id": event["opening_order_id"],
+        "venue_order_id": "RECONCILED",
+        "account_id": event["account_id"],
+        "trade_id": f"R-{event['event_id']}"[:36],
+        "position_id": event["position_id"],
+        "order_side": "BUY" if is_long else "SELL",
+        "order_type": "MARKET",
+        "last_qty": event["quantity"],
+        "last_px": f"{round(Decimal(str(event['avg_px_open'])), _MOST_DECIMALS):f}",
+        "currency": event["currency"],
+        "commission": f"0 {event['currency']}",
+        "liquidity_side": "NO_LIQUIDITY_SIDE",
+        "event_id": event["event_id"],
+        "ts_event": event["ts_opened"],
+        "ts_init": event["ts_init"],
+        "info": {},
+        "reconciliation": True,
+    }
+    signed = quantity if is_long else -quantity
+    return PositionHistory(event["position_id"], [FillShare(fill, quantity, None)], signed)
 
 
 def _find_opening(history: PositionHistory) -> str:
@@ -312,6 +372,12 @@ def _pays_in_kind(history: PositionHistory) -> bool:
         share.commission and share.event["commission"].split()[1] != share.event["currency"]
         for share in history.fills
     )
+
+
+def _round_money(amount: Decimal, like: Decimal) -> Decimal:
+    """Round as nautilus's money does: in floats, half away from zero."""
+    places = -int(like.as_tuple().exponent)
+    return Decimal(float(amount) * 10.0**places).quantize(Decimal(1), ROUND_HALF_UP).scaleb(-places)
 
 
 def _parse_money(text: str | None) -> Decimal | None:

@@ -18,6 +18,7 @@ from workbench.live.engine_directory import EngineDirectory
 from workbench.live.exits import HostExit
 from workbench.live.host_process import HostProcess, StopLadder
 from workbench.live.output_log import bound_output
+from workbench.live.pending_restart import PendingRestart, has_restart
 from workbench.live.pulse import Limits, judge_pulse
 from workbench.live.restarts import GiveUp, describe_exit, keep_recent, plan_liquidation, plan_restart
 from workbench.stamps import utc_now
@@ -79,6 +80,7 @@ class Supervisor:
         self._written: Supervision | None = None
         self._said: Supervision | None = None
         self._config: tuple[int, EngineConfig] | None = None
+        self._pending = PendingRestart(directory)
         self._resume()
 
     @property
@@ -90,7 +92,7 @@ class Supervisor:
         is_handled = (
             desired is None or desired.state is DesiredState.STOPPED or desired.request == self._request
         )
-        return is_handled and not self._directory.is_held("host")
+        return is_handled and not has_restart(desired) and not self._directory.is_held("host")
 
     def tick(self) -> None:
         """Look at everything once, and do what is due; what cannot be read or written is told, and tried again."""
@@ -187,6 +189,7 @@ class Supervisor:
             if desired is not None:
                 self._request = desired.request
             self._due, self._next_restart_at = None, ""
+            self._pending.look(desired, now)
         elif desired.request != self._request:
             self._request, self._restarts, self._last_exit = desired.request, [], None
             is_crashed = self._state is EngineState.CRASHED

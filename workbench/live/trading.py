@@ -7,7 +7,6 @@ import contextlib
 import gc
 import os
 import signal
-import time
 import traceback
 from functools import partial
 from typing import Any
@@ -19,31 +18,32 @@ from nautilus_trader.trading.strategy import Strategy
 
 from workbench.engine_records import HostMode
 from workbench.errors import ServerError
-from workbench.files import write_atomically
 from workbench.gate.gate import Gate
 from workbench.gate.rules import TradingState
 from workbench.live.bridge import Bridge
 from workbench.live.closing import Closer
 from workbench.live.config import Environment
 from workbench.live.context import HostContext
-from workbench.live.databases import check_database, find_databases, ping_databases
 from workbench.live.ending import catch_signals
 from workbench.live.exits import HostExit
-from workbench.live.facts import describe_clients, describe_data, describe_queues, describe_valuation
-from workbench.live.history import read_history
+from workbench.live.facts import build_teller, describe_clients
 from workbench.live.isolation import Failure, Isolation
 from workbench.live.manual import Desk, Subscriber
 from workbench.live.node import build_node, parse_currency, parse_risk, plan_node
+from workbench.live.node_databases import prepare_databases
 from workbench.live.node_log import link_log, prune_logs, read_errors
-from workbench.live.replays import find_bar_types, find_replays
-from workbench.live.sandbox import RESTART_REASON, restore_sandbox
+from workbench.live.reconciliation import end_acceptance, load_acceptance, load_state
+from workbench.live.replays import find_bar_types, switch_drill
+from workbench.live.sandbox import RESTART_REASON, attach_sandboxes, restore_sandbox
 from workbench.live.service import Service
+from workbench.live.strategy_desk import StrategyDesk
 from workbench.live.strategy_states import load_states, save_states
 from workbench.live.valuer import LiveValuer
 from workbench.states import EngineTrigger
 
 __all__ = ["Trading"]
 
+_STATES = "strategies.json"
 _REFRESH_SECS = 0.5
 _SAVE_SECS = 5.0
 _COUNT_SECS = 10.0
@@ -77,8 +77,6 @@ class Trading:
         asyncio.set_event_loop(self._loop)
         self._isolation = Isolation(self._loop, self._end_component)
         self._node: TradingNode | None = None
-        self._saved = b""
-        self._subscribed_ns: dict[str, int] = {}
         self._problem = ""
 
     def run(self) -> HostExit:
@@ -110,9 +108,9 @@ class Trading:
         context = self._context
         limits = parse_risk(context.config.risk)
         plan = plan_node(context.config, context.directory, context.record.mode)
-        check_database(plan.config)
-        if find_databases(plan.config):
-            context.ask_database = lambda: ping_databases(plan.config)
+        plan = prepare_databases(plan, context)
+        self._has_database = plan.config.cache is not None and plan.config.cache.database is not None
+        self._is_sandbox = context.config.environment == Environment.SANDBOX
         self._secrets = plan.secrets
         prune_logs(context.directory.log)
         node = self._node = build_node(plan, self._loop, self._isolation)
@@ -122,7 +120,6 @@ class Trading:
             engine._handle_queue_exception = self._end_engine
         self._subscriber = Subscriber(partial(find_bar_types, kernel))
         node.trader.add_actor(self._subscriber)
-        self._has_database = plan.config.cache is not None and plan.config.cache.database is not None
         self._valuer = LiveValuer(
             kernel.cache,
             kernel.clock,
@@ -141,7 +138,12 @@ class Trading:
         self._closer = Closer(kernel, self._gate, context)
         self._closer.on_instrument = self._subscriber.ask
         self._restore()
-        self._service.routes.desk = Desk(kernel, context, self._subscriber)
+        self._teller = build_teller(node, context, self._valuer, self._gate, self._bridge.round_trip)
+        routes = self._service.routes
+        routes.desk = Desk(kernel, context, self._subscriber)
+        parts = self._isolation, self._bridge, self._closer, plan.secrets
+        routes.strategies = StrategyDesk(kernel, context, *parts)
+        routes.switch_drill = partial(switch_drill, kernel)
 
     def _restrict_at_start(self) -> None:
         context = self._context
@@ -156,24 +158,37 @@ class Trading:
 
     def _restore(self) -> None:
         node, context = self._get_node(), self._context
-        if not self._has_database:
-            state = restore_sandbox(node.kernel, read_history(context.directory.journal))
-            if state.accounts:
-                name, body = state.build_event()
-                context.journal.append("account", name, body)
-                context.tell("engine", "SandboxRestored", {**state.describe(), "reason": RESTART_REASON})
+        if self._is_sandbox or not self._has_database:
+            self._restore_sandbox()
+        else:
+            attach_sandboxes(node.kernel)
         if self._is_liquidating:
             return
         if self._has_database:
             node.trader.load()
             return
         try:
-            found = load_states(self._states_path, node.trader.strategies())
+            found = load_states(self._context.directory.path / _STATES, node.trader.strategies())
         except (OSError, msgspec.DecodeError) as e:
             context.tell("alarm", "StatesNotLoaded", {"error": f"{type(e).__name__}: {e}"})
             return
         if found:
             context.tell("engine", "StatesLoaded", {"strategy_ids": found})
+
+    def _restore_sandbox(self) -> None:
+        context = self._context
+        state = load_state(context.directory.journal)
+        acceptance = load_acceptance(context.directory, state, is_liquidating=self._is_liquidating)
+        problems = [] if acceptance is None else state.accept()
+        restore_sandbox(self._get_node().kernel, state)
+        if state.accounts or acceptance is not None:
+            name, body = state.build_event()
+            context.journal.append("account", name, body)
+            context.tell("engine", "SandboxRestored", {**state.describe(), "reason": RESTART_REASON})
+        if acceptance is not None:
+            context.tell("engine", "SandboxReconciled", {"acceptance": acceptance, "problems": problems})
+            if context.journal.flush(_FLUSH_SECS):
+                end_acceptance(context.directory)
 
     def _load_gate(self) -> bytes | None:
         try:
@@ -182,10 +197,6 @@ class Trading:
             return None
         except OSError as e:
             raise ServerError(f"what the gate remembers cannot be read: {e.strerror}") from e
-
-    @property
-    def _states_path(self) -> Any:
-        return self._context.directory.path / "strategies.json"
 
     def _get_node(self) -> TradingNode:
         if self._node is None:
@@ -282,18 +293,9 @@ class Trading:
             self._context.tell("alarm", "TendingFailed", {"error": problem})
 
     def _refresh(self) -> None:
-        context, kernel = self._context, self._get_node().kernel
         self._gate.observe()
         self._bridge.refresh()
-        context.facts = {
-            "valuation": describe_valuation(kernel.cache, self._valuer, self._gate),
-            "clients": describe_clients(kernel),
-            "data": describe_data(kernel, self._subscribed_ns),
-            "queues": describe_queues(kernel),
-            "round_trip": self._bridge.round_trip.describe(),
-            "told_ns": time.time_ns(),
-            "feeds": [{"client_id": name, **r.describe()} for name, r in find_replays(kernel).items()],
-        }
+        self._context.facts = self._teller.describe()
         self._save_gate()
 
     def _count(self) -> None:
@@ -302,14 +304,10 @@ class Trading:
         link_log(self._context.directory.log)
 
     def _save_gate(self) -> None:
-        content = self._gate.export_state()
-        if content != self._saved:
-            try:
-                write_atomically(self._context.directory.gate, content, is_durable=False)
-            except OSError as e:
-                self._report(f"gate.json cannot be written: {e.strerror}")
-                return
-            self._saved = content
+        try:
+            self._context.save_gate()
+        except OSError as e:
+            self._report(f"gate.json cannot be written: {e.strerror}")
 
     def _save_states(self) -> None:
         node = self._get_node()
@@ -319,7 +317,11 @@ class Trading:
             node.trader.save()
             return
         try:
-            save_states(self._states_path, node.trader.strategies(), failed=self._isolation.failures)
+            save_states(
+                self._context.directory.path / _STATES,
+                node.trader.strategies(),
+                failed=self._isolation.failures,
+            )
         except (OSError, msgspec.DecodeError) as e:
             self._report(f"the states of the strategies cannot be written: {e}")
 

@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.ui.address import read_address
     from workbench.ui.comparison import RunComparison
     from workbench.ui.configuration import BacktestConfiguration
+    from workbench.ui.engine_configuration import EngineConfiguration
     from workbench.ui.engine_control import EngineControlPanel
     from workbench.ui.engine_log import LogTable
     from workbench.ui.engine_manager import NautilusEngineManager
@@ -33,6 +35,7 @@ __all__ = [
     "BacktestResults",
     "BacktestRunner",
     "Columns",
+    "EngineConfiguration",
     "EngineControlPanel",
     "EngineStatusIndicator",
     "EquityCurveChart",
@@ -52,6 +55,7 @@ __all__ = [
     "SweepView",
     "build_run_view",
     "export_notebook_html",
+    "read_address",
     "show_runtime",
 ]
 
@@ -62,6 +66,7 @@ _MODULES = {
     "BacktestResults": "results",
     "BacktestRunner": "runner",
     "Columns": "layout",
+    "EngineConfiguration": "engine_configuration",
     "EngineControlPanel": "engine_control",
     "EngineStatusIndicator": "engine_status",
     "EquityCurveChart": "equity_chart",
@@ -81,6 +86,7 @@ _MODULES = {
     "SweepView": "sweep_view",
     "build_run_view": "run_view",
     "export_notebook_html": "notebook_html",
+    "read_address": "address",
     "show_runtime": "static",
 }
 

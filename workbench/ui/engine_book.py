@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,10 +17,13 @@ from workbench.engine_records import (
     AccountRow,
     EmergencyPolicy,
     EngineEvent,
+    EquitySample,
     FillRow,
     Gap,
+    LogLine,
     OrderRow,
     PositionRow,
+    StrategyPnl,
 )
 from workbench.errors import WorkbenchError
 from workbench.ui.engine_orders import apply_order_event, build_fill
@@ -31,6 +37,11 @@ _SLACK = 100  # Old orders are looked for now and then
 _STEP_MS = 5_000.0
 _FINE = 600  # The latest samples are kept as they came: once a second
 _MOST_SAMPLES = 17_280  # A day, one in 5 s
+_HOLE_MS = 15_000.0  # Polls come once a second: what is missing then is asked for
+_MOST_LINES = 500
+_MAX_NS = 2**63 - 1
+_PNL_STEP_NS = 5_000_000_000
+_MOST_PNL = 720  # An hour
 
 
 class EngineBook:
@@ -53,14 +64,29 @@ class EngineBook:
         What its equity is counted in.
     environment : str
         ``SANDBOX`` or ``LIVE``; empty while that is not known.
+    risk : dict
+        The limits, by the configuration that runs.
     can_trade : bool, optional
         Whether this user may steer it; ``None`` while that is not known.
     orders, positions, accounts, fills : dict
         The rows by id; the newest order and fill last.
     events : deque[EngineEvent]
         What happened last, the newest last.
+    pnl : dict[str, deque[tuple[int, float]]]
+        What each strategy has made in all, by its id: UNIX nanoseconds and amount, of the last hour.
     equity : deque[tuple[float, float]]
-        Milliseconds since the epoch and equity: one a second of late, one in five seconds before.
+        Milliseconds since the epoch and equity, NaN where it was not known: one a second of late, one in five seconds
+        before, and what the engine remembers from before that.
+    past : int
+        How often what the engine remembers was put among them.
+    wants_past : bool
+        Whether it is to be asked for that: at first, and after a time in which nobody was heard.
+    log_level : str
+        The least grave level of nautilus's log that somebody wants to see; empty where nobody does.
+    log : deque[tuple[int, LogLine]]
+        Its last lines with their time, UNIX nanoseconds UTC, the newest last.
+    log_cursor : str
+        Where its next line will be.
     link : Link, optional
         How the engine is heard.
     gap : Gap, optional
@@ -81,6 +107,7 @@ class EngineBook:
         self.policy: EmergencyPolicy | None = None
         self.currency = ""
         self.environment = ""
+        self.risk: dict[str, Any] = {}
         self.can_trade: bool | None = None
         self.orders: dict[str, OrderRow] = {}
         self.positions: dict[str, PositionRow] = {}
@@ -88,6 +115,12 @@ class EngineBook:
         self.fills: dict[str, FillRow] = {}
         self.events: deque[EngineEvent] = deque(maxlen=_MOST_EVENTS)
         self.equity: deque[tuple[float, float]] = deque(maxlen=_MOST_SAMPLES)
+        self.past = 0
+        self.wants_past = True
+        self.log_level = ""
+        self.log: deque[tuple[int, LogLine]] = deque(maxlen=_MOST_LINES)
+        self.log_cursor = ""
+        self.pnl: dict[str, deque[tuple[int, float]]] = {}
         self.link: Link | None = None
         self.gap: Gap | None = None
         self.seq = 0
@@ -119,6 +152,35 @@ class EngineBook:
             self._incarnation = host.incarnation
             self.is_stale = True
         self._note_equity(report, now)
+        self._note_pnl(report, int(now * 1e9))
+
+    def take_past(self, samples: Iterable[EquitySample]) -> None:
+        """Put what the engine remembers among the samples; what is there of the same time stays."""
+        found = list(samples)
+        known = dict(self.equity)
+        for sample in found:
+            value = math.nan if sample.equity is None else float(sample.equity)
+            known.setdefault(sample.ts_ns / 1e6, value)
+        self.equity = deque(sorted(known.items()), maxlen=_MOST_SAMPLES)
+        for name in {name for sample in found for name in sample.strategies}:
+            self._put_pnl(
+                name, [(one.ts_ns, one.strategies[name]) for one in found if name in one.strategies]
+            )
+        self.currency = self.currency or (found[-1].currency if found else "")
+        self.past += 1
+        self.wants_past = False
+
+    def follow_log(self, level: str) -> None:
+        """Ask for nautilus's log of this level and graver from now on; an empty one ends that."""
+        if level != self.log_level:
+            self.log_level, self.log_cursor = level, ""
+            self.log.clear()
+
+    def take_log(self, level: str, lines: Iterable[LogLine], cursor: str) -> None:
+        """Take lines of nautilus's log that were asked for."""
+        if level == self.log_level:
+            self.log.extend((_parse_stamp(line.ts), line) for line in lines)
+            self.log_cursor = cursor
 
     def take_missing(self, error: WorkbenchError) -> None:
         """Take that there is no such engine."""
@@ -208,6 +270,8 @@ class EngineBook:
         millis = now * 1e3
         if self.equity and millis <= self.equity[-1][0]:
             return
+        if self.equity and millis - self.equity[-1][0] > _HOLE_MS:
+            self.wants_past = True
         self.equity.append((millis, float(equity)))
         # What leaves the fine part stays if it is far enough from the last that stayed.
         if len(self.equity) > _FINE:
@@ -217,6 +281,25 @@ class EngineBook:
             else:
                 self._coarse = self.equity[at][0]
 
+    def _put_pnl(self, name: str, past: list[tuple[int, StrategyPnl]]) -> None:
+        known = self.pnl.get(name, deque())
+        first_ns = known[0][0] if known else _MAX_NS
+        made = [
+            (ts_ns, float(Decimal(one.realized) + Decimal(one.unrealized)))
+            for ts_ns, one in past
+            if ts_ns < first_ns and one.realized is not None and one.unrealized is not None
+        ]
+        self.pnl[name] = deque([*made, *known], maxlen=_MOST_PNL)
+
+    def _note_pnl(self, report: EngineReport, now_ns: int) -> None:
+        made: dict[str, dict[str, Any]] = (report.facts or {}).get("strategy_pnl") or {}
+        for name, amounts in made.items():
+            past = self.pnl.setdefault(name, deque(maxlen=_MOST_PNL))
+            realized, unrealized = amounts.get("realized"), amounts.get("unrealized")
+            if realized is None or unrealized is None or (past and now_ns - past[-1][0] < _PNL_STEP_NS):
+                continue
+            past.append((now_ns, float(Decimal(realized) + Decimal(unrealized))))
+
     def _forget_old(self) -> None:
         while len(self.fills) > _MOST_FILLS:
             del self.fills[next(iter(self.fills))]
@@ -224,3 +307,11 @@ class EngineBook:
             closed = [order_id for order_id, row in self.orders.items() if not row.is_open]
             for order_id in closed[: max(len(closed) - _MOST_CLOSED, 0)]:
                 del self.orders[order_id]
+
+
+def _parse_stamp(text: str) -> int:
+    """Return an ISO 8601 time as UNIX nanoseconds, to the microsecond; 0 where it is none."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1e6) * 1_000
+    except ValueError:
+        return 0

@@ -10,6 +10,7 @@ from workbench.states import EngineState
 from workbench.ui.engine_badges import describe_policy
 from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_commands import EngineCommands
+from workbench.ui.engine_feed import Regained
 from workbench.ui.engine_question import build_question
 from workbench.ui.engine_sight import Sight
 from workbench.ui.feed import FeedState
@@ -64,19 +65,11 @@ def build_bars(
     commands: EngineCommands,
     *,
     reason: str,
-    regained: tuple[float, float] | None,
+    regained: Regained | None,
 ) -> str:
     """Return what must be seen whatever else is looked at; `reason` is what was typed to clear a stop."""
     parts = [_build_lost(sight), _build_missing(book), _build_latch(book, commands, reason)]
-    if (
-        regained is not None
-        and sight.now - regained[0] < _REGAINED_SECS
-        and sight.feed.state == FeedState.LIVE
-    ):
-        parts.append(
-            f"<div class='wb-lost' role='status'><span>The server was away for {format_duration(regained[1])}. "
-            "It is back, and everything here was asked for again.</span></div>"
-        )
+    parts.append(_build_regained(book, sight, regained))
     if book.gap is not None:
         lost = max(book.gap.first - book.gap.requested, 0)
         parts.append(
@@ -100,7 +93,9 @@ def _find_bar(book: EngineBook) -> str:
     """Return why nothing can be done, or nothing."""
     if book.can_trade is False:
         return "your role may look, and not trade"
-    return "there is no such engine" if book.missing is not None else ""
+    if book.missing is not None:
+        return "there is no such engine"
+    return "" if book.report is not None else "it has not been heard yet"
 
 
 def _build_states(book: EngineBook, busy: str, why: str) -> str:
@@ -143,13 +138,27 @@ def _build_lost(sight: Sight) -> str:
     return f"<div class='wb-lost' role='alert'><span>{words}</span></div>"
 
 
+def _build_regained(book: EngineBook, sight: Sight, regained: Regained | None) -> str:
+    if regained is None or sight.now - regained.at > _REGAINED_SECS or sight.feed.state != FeedState.LIVE:
+        return ""
+    # Numbers have no holes: what lies between is what happened. An engine that was never heard has told nothing.
+    count = book.seq - regained.seq if regained.seq else 0
+    missed = (
+        f" {count:,} event{'' if count == 1 else 's'} since it was lost, none is missing." if count else ""
+    )
+    return (
+        f"<div class='wb-lost' role='status'><span>The server was away for {format_duration(regained.away_secs)}. "
+        f"It is back, and everything was asked for again.{'' if book.gap else missed}</span></div>"
+    )
+
+
 def _build_missing(book: EngineBook) -> str:
     if book.missing is None:
         return ""
     return (
         f"<div class='wb-lost' role='alert'><span><b>{escape(book.missing.message)}.</b> Write its configuration "
-        "first: <code class='wb-code'>workbench engine config set</code>, or <code class='wb-code'>"
-        "client.engine(name).set_config(…)</code>.</span></div>"
+        "first: with the form <code class='wb-code'>EngineConfiguration</code>, or <code class='wb-code'>"
+        "workbench engine config set</code>.</span></div>"
     )
 
 

@@ -10,6 +10,7 @@ from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_buttons import build_bars, build_buttons, build_emergency
 from workbench.ui.engine_piece import EnginePiece
 from workbench.ui.engine_question import Choice
+from workbench.ui.engine_rows import format_text
 from workbench.ui.engine_sight import Sight, look
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class EngineControlPanel(EnginePiece):
             return f"<div class='wb-card'><div class='wb-engine-row'>{title}{badges}</div>{words}</div>"
         return (
             f"<div class='wb-card wb-controls{' is-live' if sight.is_live else ''}'>"
-            f"<div class='wb-engine-row'>{title}{badges}<span class='wb-engine-acts'>"
-            f"{build_buttons(book, sight, self._commands)}{build_emergency(book, self._commands)}</span></div>"
+            f"<div class='wb-engine-bar'><div class='wb-engine-row'>{title}{badges}<span class='wb-engine-acts'>"
+            f"{build_buttons(book, sight, self._commands)}</span></div>{build_emergency(book, self._commands)}</div>"
             f"{self._build_bars(book, sight)}</div>"
         )
 
@@ -120,7 +121,7 @@ class EngineControlPanel(EnginePiece):
 
     def _ask_to_stop(self) -> None:
         def read(book: EngineBook) -> tuple[list[str], bool]:
-            held = [f"{p.side} {p.quantity} {p.instrument_id}" for p in book.positions.values()]
+            held = [f"{p.side} {format_text(p.quantity)} {p.instrument_id}" for p in book.positions.values()]
             count = len(book.open_orders)
             lines = ["Its strategies end. Orders that they leave open are told of in the events."]
             lines.append(f"open positions: {', '.join(held[:6]) or 'none'}{' …' if len(held) > 6 else ''}")

@@ -1,7 +1,8 @@
-"""The equity of a live engine, growing while it is watched."""
+"""The equity of a live engine: what it remembers, and growing while it is watched."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["EngineEquity"]
 
 _MOST_SAMPLES = 20_000
+_HOLE_MS = 150_000.0  # A thinned day has a sample in every 90 s
 _HEIGHT_PX = 248  # The whole page has to fit on a screen of 900
 
 
 class EngineEquity(Component):
     """
-    Equity marked to market, with its drawdown, since this kernel began to watch the engine.
+    Equity marked to market, with its drawdown: the last day as the engine remembers it, and what comes.
+
+    Where the engine did not run, or did not know its equity, the line has a hole.
 
     Parameters
     ----------
@@ -38,6 +42,7 @@ class EngineEquity(Component):
         self._feed = EngineFeed.of(client, name)
         self._chart = EquityCurveChart(None, "", rollover=_MOST_SAMPLES, height=_HEIGHT_PX)
         self._shown_ms = 0.0
+        self._past = 0
         self._unsubscribe: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -65,18 +70,35 @@ class EngineEquity(Component):
     def _take(self) -> None:
         """Show the samples that are new; on the feed's thread."""
 
-        def read(book: EngineBook) -> tuple[list[tuple[float, float]], str]:
+        def read(book: EngineBook) -> tuple[int, list[tuple[float, float]], str]:
+            shown_ms = self._shown_ms if book.past == self._past else 0.0
             fresh = []
             for sample in reversed(book.equity):
-                if sample[0] <= self._shown_ms:
+                if sample[0] <= shown_ms:
                     break
                 fresh.append(sample)
-            return fresh[::-1], book.currency
+            return book.past, fresh[::-1], book.currency
 
-        samples, currency = self._feed.read(read)
+        past, samples, currency = self._feed.read(read)
+        if past != self._past:  # Something came to stand before what is shown
+            self._chart.clear()
+            self._past, self._shown_ms = past, 0.0
         # A line needs two points.
-        if not samples or (self._shown_ms == 0.0 and len(samples) < 2):
+        known = [value for _, value in samples if not math.isnan(value)]
+        if not known or (self._shown_ms == 0.0 and len(known) < 2):
             return
         self._chart.currency = currency
+        drawn = _break_line(samples, self._shown_ms)
         self._shown_ms = samples[-1][0]
-        self._chart.append([int(ms * 1e6) for ms, _ in samples], [value for _, value in samples])
+        self._chart.append([int(ms * 1e6) for ms, _ in drawn], [value for _, value in drawn])
+
+
+def _break_line(samples: list[tuple[float, float]], before_ms: float) -> list[tuple[float, float]]:
+    """Return the samples with a hole wherever nothing is known for longer than samples are apart."""
+    drawn: list[tuple[float, float]] = []
+    for ms, value in samples:
+        if before_ms and ms - before_ms > _HOLE_MS:
+            drawn.append((before_ms + 1.0, math.nan))
+        drawn.append((ms, value))
+        before_ms = ms
+    return drawn

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -21,17 +22,40 @@ if TYPE_CHECKING:
     from workbench.client.engine import Engine
     from workbench.client.engine_events import EngineStream
 
-__all__ = ["EngineFeed"]
+__all__ = ["EngineFeed", "Regained"]
 
 _POLL_SECS = 1.0
 _SOON_SECS = 0.25  # After something has changed
 _TABLES_SECS = 10.0
+_POLICY_SECS = 2.0
 _LEAST_GAP_SECS = 0.05
 _REFUSED_SECS = 30.0
 _PAST = 300  # So many events from before it began to listen
 _MOST_FILLS = 500
+_MOST_PAST = 4_000
+_MOST_LINES = 300
 _BATCH = 500
 _CHANGES = frozenset({"position", "strategy", "gate", "engine", "alarm"})
+
+
+class Regained(NamedTuple):
+    """
+    The return of a server.
+
+    Attributes
+    ----------
+    at : float
+        When, seconds since the epoch.
+    away_secs : float
+        How long it had been away.
+    seq : int
+        The last event that was known before.
+
+    """
+
+    at: float
+    away_secs: float
+    seq: int
 
 
 class EngineFeed(Feed[EngineBook]):
@@ -55,9 +79,12 @@ class EngineFeed(Feed[EngineBook]):
             client, EngineBook(), subject="the engine", thread_name=f"workbench-engine-feed-{name}"
         )
         self.name = name
-        self._regained: tuple[float, float] | None = None
+        self._regained: Regained | None = None
+        self._lost_seq = 0
         self._config_version = 0
+        self._policy_at = 0.0
         self._tables_at = 0.0
+        self._past_at = -_TABLES_SECS
 
     @classmethod
     def of(cls, client: Client, name: str = "default") -> EngineFeed:
@@ -69,8 +96,8 @@ class EngineFeed(Feed[EngineBook]):
             return feeds[name]
 
     @property
-    def regained(self) -> tuple[float, float] | None:
-        """Return when the server was back last, seconds since the epoch, and how long it had been away."""
+    def regained(self) -> Regained | None:
+        """Return the last return of the server; ``None`` if it was never lost."""
         return self._regained
 
     def load(self) -> None:
@@ -185,20 +212,52 @@ class EngineFeed(Feed[EngineBook]):
                 WorkbenchError
             ):  # It ended, or hangs, meanwhile: that shows the next time
                 self._load_tables(engine)
+        self._load_past(engine)
+        self._load_log(engine)
         self._note_heard(end)
 
     def _load_policy(self, engine: Engine) -> None:
         report = self._book.report
-        host = None if report is None else report.status.host
+        host = report.status.host if report is not None and report.status.is_alive else None
         wanted = 0 if host is None else host.config_version
-        if self._book.policy is not None and wanted == self._config_version:
+        # Without a host it is the last version, which the next one starts with: it may be another any time.
+        is_old = not wanted and time.monotonic() - self._policy_at > _POLICY_SECS
+        if self._book.policy is not None and wanted == self._config_version and not is_old:
             return
         config = engine.config(wanted or None).config
         with self._lock:
             self._book.policy = msgspec.convert(config.get("emergency", {}), EmergencyPolicy)
             self._book.currency = self._book.currency or str(config.get("currency", ""))
             self._book.environment = str(config.get("environment", ""))
-        self._config_version = wanted
+            self._book.risk = dict(config.get("risk") or {})
+        self._config_version, self._policy_at = wanted, time.monotonic()
+
+    def _load_past(self, engine: Engine) -> None:
+        """Ask what the engine was worth before anybody looked: the last day, or else whatever there is."""
+        if not self._book.wants_past or time.monotonic() - self._past_at < _TABLES_SECS:
+            return
+        self._past_at = time.monotonic()
+        since = datetime.now(UTC) - timedelta(days=1)
+        with contextlib.suppress(WorkbenchError):  # A line without its past is better than none
+            found = engine.equity(since, limit=_MOST_PAST).items or engine.equity(limit=_MOST_PAST).items
+            with self._lock:
+                self._book.take_past(found)
+
+    def _load_log(self, engine: Engine) -> None:
+        """Ask for nautilus's log, where somebody looks at it."""
+        book = self._book
+        level, cursor = book.log_level, book.log_cursor
+        if level:
+            with contextlib.suppress(WorkbenchError):
+                page = engine.log(after=cursor, level=level, limit=_MOST_LINES)
+                with self._lock:
+                    book.take_log(level, page.items, page.cursor)
+
+    def follow_log(self, level: str) -> None:
+        """Follow nautilus's log of this level and graver, for all components; an empty one ends that."""
+        with self._lock:
+            self._book.follow_log(level)
+        self.refresh()
 
     def _load_tables(self, engine: Engine) -> None:
         book, now = self._book, time.monotonic()
@@ -225,8 +284,14 @@ class EngineFeed(Feed[EngineBook]):
                 return
             before, now = self._status, time.time()
             if before.state in {FeedState.LOST, FeedState.REFUSED} and before.heard_at is not None:
-                self._regained = (now, now - before.heard_at)
+                self._regained = Regained(now, now - before.heard_at, self._lost_seq)
             self._status = FeedStatus(FeedState.LIVE, now)
+
+    def _note_loss(self, end: threading.Event, error: Exception | None) -> None:
+        with self._lock:
+            if self._status.state not in {FeedState.LOST, FeedState.REFUSED}:
+                self._lost_seq = self._book.seq
+        super()._note_loss(end, error)
 
 
 _FEEDS: WeakKeyDictionary[Client, dict[str, EngineFeed]] = WeakKeyDictionary()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal, InvalidOperation
 from html import escape
+from typing import TYPE_CHECKING
 
 from workbench.ui.engine_badges import build_environment, build_state
 from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_buttons import build_buttons, build_emergency
 from workbench.ui.engine_control import EngineControlPanel
 from workbench.ui.engine_sight import Sight, find_quote_age
-from workbench.ui.formats import UNKNOWN, format_decimal, format_duration, tint
+from workbench.ui.formats import UNKNOWN, format_decimal, format_duration, format_time, tint
+
+if TYPE_CHECKING:
+    from workbench.client.client import Client
 
 __all__ = ["EngineHeader"]
 
@@ -30,6 +35,10 @@ class EngineHeader(EngineControlPanel):
 
     """
 
+    def __init__(self, client: Client, name: str = "default") -> None:
+        super().__init__(client, name)
+        self._began = time.time()
+
     def _build(self, book: EngineBook, sight: Sight, *, is_live: bool) -> str:
         name = f"<span class='wb-name'>{escape(self._name)}</span>"
         badges = f"{build_state(sight.state, is_fresh=sight.is_fresh)}{build_environment(sight)}"
@@ -39,15 +48,21 @@ class EngineHeader(EngineControlPanel):
         clock = f"<span class='wb-clock'>{sight.clock} UTC</span>"
         if not is_live:
             return f"<div class='wb-engine-top'><div class='wb-engine-row'>{name}{badges}{numbers}{clock}</div></div>"
-        old = (
-            f"<span class='wb-age warn' role='status'>{escape(sight.words)}</span>" if _is_odd(sight) else ""
-        )
         bars = self._build_bars(book, sight)
         return (
-            f"<div class='wb-engine-top{' is-live' if sight.is_live else ''}'><div class='wb-engine-row'>{name}{badges}"
-            f"{numbers}{old}<span class='wb-engine-acts'>{clock}{build_buttons(book, sight, self._commands)}"
-            f"{build_emergency(book, self._commands)}</span></div>{bars}</div>"
+            f"<div class='wb-engine-top{' is-live' if sight.is_live else ''}'><div class='wb-engine-bar'>"
+            f"<div class='wb-engine-row'><span class='wb-title'>{name}{self._build_age(sight)}</span>{badges}{numbers}"
+            f"<span class='wb-engine-acts'>{clock}{build_buttons(book, sight, self._commands)}</span></div>"
+            f"{build_emergency(book, self._commands)}</div>{bars}</div>"
         )
+
+    def _build_age(self, sight: Sight) -> str:
+        """Return how old the numbers are if that is odd, where else it is said since when they are followed."""
+        if _is_odd(sight):
+            return f"<small class='wb-age warn' role='status'>{escape(sight.words)}</small>"
+        since = format_time(int(self._began * 1e9), has_seconds=True)
+        hint = f"{since} UTC: this page was built, and asked for all that it shows"
+        return f"<small title='{hint}'>watched since {since[-8:]}</small>"
 
 
 def _is_odd(sight: Sight) -> bool:

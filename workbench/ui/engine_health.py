@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from html import escape
 from typing import Any
 
 from workbench.ui.engine_badges import build_dot, build_state
 from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_piece import EnginePiece
-from workbench.ui.engine_rows import build_table, format_money
+from workbench.ui.engine_rows import build_table, format_text
 from workbench.ui.engine_sight import Sight, find_quote_age
 from workbench.ui.engine_status import build_light
-from workbench.ui.formats import UNKNOWN, format_bytes, format_duration, shorten
+from workbench.ui.formats import UNKNOWN, format_bytes, format_duration, tint
+from workbench.ui.sparkline import build_sparkline
 
-__all__ = ["EngineHealth", "EngineStrategies", "list_health"]
+__all__ = ["EngineHealth", "EngineStrategies", "build_strategy", "list_health"]
 
 type _Line = tuple[str, str, str, str]  # Kind, what, its number as text, and a hint
 
@@ -146,15 +148,18 @@ class EngineStrategies(EnginePiece):
     """
 
     def _build(self, book: EngineBook, sight: Sight, *, is_live: bool) -> str:
+        unit = f", {escape(book.currency)}" if book.currency else ""
         columns = [
             ("", "strategy"),
             ("", "state"),
-            ("n", "open orders"),
+            ("", "last hour"),
+            ("n", f"realised{unit}"),
+            ("n", f"open PnL{unit}"),
+            ("n", "orders"),
             ("n", "positions"),
-            ("n", "open PnL"),
+            ("n", "fills"),
         ]
-        columns += [("n", "fills"), ("", "class")]
-        lines = [_build_strategy(book, row, sight) for row in book.facts.get("strategies") or []]
+        lines = [build_strategy(book, row, sight) for row in book.facts.get("strategies") or []]
         empty = (
             "No strategies: orders come by hand only."
             if book.facts
@@ -164,24 +169,34 @@ class EngineStrategies(EnginePiece):
         return self._build_card("Strategies", table, sight, is_live=is_live)
 
 
-def _build_strategy(book: EngineBook, row: dict[str, Any], sight: Sight) -> str:
+def build_strategy(book: EngineBook, row: dict[str, Any], sight: Sight) -> str:
+    """Return the row of a strategy, and under it the exception that ended it."""
     name = str(row.get("strategy_id", ""))
     held = [p for p in book.positions.values() if p.strategy_id == name]
     orders = sum(o.strategy_id == name for o in book.open_orders)
     fills = sum(f.strategy_id == name for f in book.fills.values())
-    pnls = [format_money(p.unrealized_pnl, is_signed=True) for p in held if p.unrealized_pnl]
-    pnl = "<br>".join(f"<span class='{kind}'>{html}</span>" for html, kind in pnls[:3]) or UNKNOWN
+    made = (book.facts.get("strategy_pnl") or {}).get(name) or {}
+    why = escape(str(made.get("why") or ""), quote=True)
+    realised, opened = (_build_amount(made.get(key), why) for key in ("realized", "unrealized"))
+    line = build_sparkline(list(book.pnl.get(name, ())), label="What it has made, the last hour")
     error = str(row.get("error") or "")
+    path = escape(str(row.get("path") or ""), quote=True)
     cells = (
-        f"<td><b>{escape(name)}</b></td><td>{build_state(str(row.get('state', '')), is_fresh=sight.is_fresh)}</td>"
-        f"<td class='n'>{orders:,}</td><td class='n'>{len(held):,}</td><td class='n'>{pnl}</td>"
-        f"<td class='n'>{fills:,}</td><td>{shorten(row.get('path') or UNKNOWN, most=48)}</td>"
+        f"<td title='{path}'><b>{escape(name)}</b></td>"
+        f"<td>{build_state(str(row.get('state', '')), is_fresh=sight.is_fresh)}</td><td class='line'>{line}</td>"
+        f"{realised}{opened}<td class='n'>{orders:,}</td><td class='n'>{len(held):,}</td><td class='n'>{fills:,}</td>"
     )
     more = ""
     if error:
         last = error.strip().splitlines()[-1]
         more = (
-            f"<tr class='more'><td colspan='7'><details id='wb-error-{escape(name, quote=True)}'><summary class='bad'>"
+            f"<tr class='more'><td colspan='8'><details id='wb-error-{escape(name, quote=True)}'><summary class='bad'>"
             f"{escape(last)}</summary><pre>{escape(error)}</pre></details></td></tr>"
         )
     return f"<tr id='wb-strategy-{escape(name, quote=True)}'>{cells}</tr>{more}"
+
+
+def _build_amount(text: str | None, why: str) -> str:
+    if text is None:
+        return f"<td class='n' title='{why}'>{UNKNOWN}</td>"
+    return f"<td class='n {tint(Decimal(text))}'>{format_text(text, is_signed=True, places=2)}</td>"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.engine_records import EngineEvent
+from workbench.engine_records import EngineEvent, LogLine
 from workbench.ui.engine_book import EngineBook
 from workbench.ui.engine_rows import format_clock, format_text
 from workbench.ui.engine_sight import Sight
@@ -27,6 +28,9 @@ _GROUPS: dict[str, frozenset[str] | None] = {
     "Engine": frozenset({"engine", "strategy", "gate", "alarm"}),
     "Alarms": frozenset({"alarm"}),
 }
+_LOG = "Log"
+_LEVELS = {"Info": "INFO", "Warnings": "WARNING", "Errors": "ERROR"}
+_TONES = {"ERROR": "bad", "WARNING": "warn"}
 _MOST_ROWS = 60
 _RATE_SECS = 5.0
 _MOST_TEXT = 220
@@ -110,7 +114,7 @@ def _join(body: Mapping[str, Any]) -> str:
 
 class LogTable(EngineTable):
     """
-    The last events of an engine's journal.
+    The last events of an engine's journal; or nautilus's own log beside the journal's alarms.
 
     Parameters
     ----------
@@ -128,13 +132,22 @@ class LogTable(EngineTable):
     def __init__(self, client: Client, name: str = "default", *, host: EnginePiece | None = None) -> None:
         super().__init__(client, name, host=host)
         self._group = "All"
-        self._rows: dict[int, str] = {}  # An event is described once
+        self._level = "Info"
+        self._rows: dict[str, str] = {}  # An event is described once
 
     def build_body(self, book: EngineBook, sight: Sight, *, is_live: bool) -> str:
         """Return the list, with a switch for what is listed."""
-        kinds = _GROUPS[self._group]
-        events = [e for e in reversed(book.events) if kinds is None or e.kind in kinds][:_MOST_ROWS]
-        rows = {event.seq: self._rows.get(event.seq) or _build_row(event) for event in events}
+        if self._group == _LOG:
+            entries = _list_log(book)
+        else:
+            kinds = _GROUPS[self._group]
+            events = (e for e in reversed(book.events) if kinds is None or e.kind in kinds)
+            entries = [*islice(events, _MOST_ROWS)]
+        rows = {
+            _name(one): self._rows.get(_name(one))
+            or (_build_row(one) if isinstance(one, EngineEvent) else _build_line(*one))
+            for one in entries
+        }
         self._rows = rows
         body = "".join(rows.values())
         table = (
@@ -145,10 +158,21 @@ class LogTable(EngineTable):
         )
         return f"{self._build_groups()}{table}" if is_live else table
 
+    def close(self) -> None:
+        """Follow the engine no longer, nor its log."""
+        if self._group == _LOG:
+            self._feed.follow_log("")
+        super().close()
+
     def take(self, action: Action) -> None:
         """List something else."""
-        if action.name == "events" and action.key in _GROUPS:
+        if action.name == "events" and action.key in {*_GROUPS, _LOG}:
             self._group = action.key
+        elif action.name == "log-level" and action.key in _LEVELS:
+            self._level = action.key
+        else:
+            return
+        self._feed.follow_log(_LEVELS[self._level] if self._group == _LOG else "")
 
     def _build(self, book: EngineBook, sight: Sight, *, is_live: bool) -> str:
         since_ns = (sight.now - _RATE_SECS) * 1e9
@@ -158,12 +182,46 @@ class LogTable(EngineTable):
         return self._build_card(self.title, body, sight, right=escape(right), is_live=is_live)
 
     def _build_groups(self) -> str:
-        buttons = "".join(
-            f"<button type='button' id='wb-events-{group}' data-action='events' data-key='{group}' "
-            f"aria-pressed='{'true' if group == self._group else 'false'}'>{group}</button>"
-            for group in _GROUPS
-        )
-        return f"<div class='wb-group' role='group' aria-label='What is listed'>{buttons}</div>"
+        groups = _build_switch("events", [*_GROUPS, _LOG], self._group, "What is listed")
+        if self._group != _LOG:
+            return groups
+        return groups + _build_switch("log-level", [*_LEVELS], self._level, "Which lines of the log")
+
+
+def _build_switch(action: str, names: list[str], chosen: str, label: str) -> str:
+    buttons = "".join(
+        f"<button type='button' id='wb-{action}-{name}' data-action='{action}' data-key='{name}' "
+        f"aria-pressed='{'true' if name == chosen else 'false'}'>{name}</button>"
+        for name in names
+    )
+    return f"<div class='wb-group' role='group' aria-label='{label}'>{buttons}</div>"
+
+
+def _list_log(book: EngineBook) -> list[EngineEvent | tuple[int, LogLine]]:
+    """Return the last lines of the log, and the alarms of the same time, the newest first."""
+    lines: list[EngineEvent | tuple[int, LogLine]] = list(book.log)
+    oldest_ns = book.log[0][0] if book.log else 0
+    alarms = [e for e in book.events if e.kind == "alarm" and e.ts_ns >= oldest_ns]
+    return sorted([*lines, *alarms], key=_find_time, reverse=True)[:_MOST_ROWS]
+
+
+def _find_time(entry: EngineEvent | tuple[int, LogLine]) -> int:
+    return entry.ts_ns if isinstance(entry, EngineEvent) else entry[0]
+
+
+def _name(entry: EngineEvent | tuple[int, LogLine]) -> str:
+    if isinstance(entry, EngineEvent):
+        return str(entry.seq)
+    ts_ns, line = entry
+    return f"{ts_ns}-{line.level}-{line.component}-{line.message}"
+
+
+def _build_line(ts_ns: int, line: LogLine) -> str:
+    text = line.message if len(line.message) <= _MOST_TEXT else f"{line.message[:_MOST_TEXT]}…"
+    return (
+        f"<tr><td class='t'>{format_clock(ts_ns)}</td><td>{escape(line.component)}</td>"
+        f"<td class='what {_TONES.get(line.level, '')}' title='{escape(line.level)}'>{escape(text)}</td></tr>"
+    )
 
 
 def _build_row(event: EngineEvent) -> str:

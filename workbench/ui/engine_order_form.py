@@ -20,6 +20,15 @@ __all__ = ["ManualOrderForm"]
 
 _TYPES = ("MARKET", "LIMIT", "STOP_MARKET", "STOP_LIMIT")
 _TIMES = ("GTC", "DAY", "IOC", "FOK")
+_PRICED = frozenset({"LIMIT", "STOP_LIMIT"})
+_FLAGS = {
+    "is_reduce_only": ("reduce", "reduce only", "It may only make a position smaller"),
+    "is_post_only": (
+        "post",
+        "post only",
+        "It may only rest in the book: refused where it would trade at once",
+    ),
+}
 _KEY = "new"
 
 
@@ -43,7 +52,7 @@ class ManualOrderForm(EngineTable):
     def __init__(self, client: Client, name: str = "default", *, host: EnginePiece | None = None) -> None:
         super().__init__(client, name, host=host)
         self._values = {"side": "BUY", "type": "MARKET", "time_in_force": "GTC"}
-        self._is_reduce_only = False
+        self._flags = dict.fromkeys(_FLAGS, False)
         self._sent = ""
 
     def build_body(self, book: EngineBook, sight: Sight, *, is_live: bool) -> str:
@@ -63,13 +72,11 @@ class ManualOrderForm(EngineTable):
         fields += _build_select("side", "Side", ("BUY", "SELL"), values["side"])
         fields += self._build_text("quantity", "Quantity")
         fields += _build_select("type", "Type", _TYPES, kind)
-        fields += self._build_text("price", "Price") if kind in {"LIMIT", "STOP_LIMIT"} else ""
+        fields += self._build_text("price", "Price") if kind in _PRICED else ""
         fields += self._build_text("trigger_price", "Trigger") if kind.startswith("STOP") else ""
         fields += _build_select("time_in_force", "Time in force", _TIMES, values["time_in_force"])
-        checked = " checked" if self._is_reduce_only else ""
         fields += (
-            f"<label class='wb-check'><input type='checkbox' id='wb-order-reduce' data-action='reduce-only'{checked}>"
-            " reduce only</label>"
+            f"<span class='wb-order-flags'>{''.join(self._build_flag(n) for n in self._list_flags())}</span>"
         )
         why = "" if book.can_trade is not False else "your role may look, and not trade"
         why = why or ("" if sight.is_fresh and sight.state == "RUNNING" else "the engine does not run")
@@ -91,8 +98,9 @@ class ManualOrderForm(EngineTable):
             case "order-field" if action.key in _FIELDS:
                 self._values[action.key] = value[:100]
                 self._sent = ""
-            case "reduce-only":
-                self._is_reduce_only = bool(action.value)
+            case "order-flag" if action.key in _FLAGS:
+                self._flags[action.key] = bool(action.value)
+                self._sent = ""
             case "send":
                 self._send()
             case _:
@@ -105,22 +113,19 @@ class ManualOrderForm(EngineTable):
             values["instrument_id"] = next(iter(ids)) if len(ids) == 1 else ""
         kind = values["type"]
         wanted = ["instrument_id", "quantity"]
-        wanted += ["price"] if kind in {"LIMIT", "STOP_LIMIT"} else []
+        wanted += ["price"] if kind in _PRICED else []
         wanted += ["trigger_price"] if kind.startswith("STOP") else []
         for name in wanted:
             if not values.get(name):
                 raise InputError(f"{name.replace('_', ' ')} is missing", field=name)
         order: dict[str, Any] = {name: values[name] for name in (*wanted, "side", "type", "time_in_force")}
-        words, engine, is_reducing = self._describe(order["instrument_id"]), self.engine, self._is_reduce_only
+        order |= {name: self._flags[name] for name in self._list_flags()}
+        words, engine = self._describe(order["instrument_id"]), self.engine
 
         def submit(_: str) -> None:
-            self._commands.run(
-                _KEY,
-                "sending…",
-                lambda _: self._note_sent(engine.submit(**order, is_reduce_only=is_reducing), words),
-            )
+            self._commands.run(_KEY, "sending…", lambda _: self._note_sent(engine.submit(**order), words))
 
-        if self._is_live_engine() and not is_reducing:
+        if self._is_live_engine() and not order["is_reduce_only"]:
             lines = ["The order goes to the venue.", "It passes the gate like every other order."]
             self._commands.ask(
                 _KEY, f"{words}?", lines, [Choice("yes", "Send", is_danger=True)], submit, self._name
@@ -131,10 +136,19 @@ class ManualOrderForm(EngineTable):
     def _note_sent(self, answer: dict[str, object], words: str) -> None:
         self._sent = f"{words}: sent as {answer.get('client_order_id')}"
 
+    def _list_flags(self) -> list[str]:
+        return [name for name in _FLAGS if name != "is_post_only" or self._values["type"] in _PRICED]
+
     def _describe(self, instrument: str) -> str:
-        values = self._values
-        price = f" @ {values['price']}" if values.get("price") and "LIMIT" in values["type"] else ""
-        return f"{values['side']} {values.get('quantity') or '…'} {instrument or '…'} {values['type']}{price}"
+        values, kind = self._values, self._values["type"]
+        trigger = (
+            f" from {values['trigger_price']}" if values.get("trigger_price") and kind[:4] == "STOP" else ""
+        )
+        price = f" @ {values['price']}" if values.get("price") and kind in _PRICED else ""
+        flags = "" if values["time_in_force"] == "GTC" else f", {values['time_in_force']}"
+        flags += "".join(f", {_FLAGS[name][1]}" for name in self._list_flags() if self._flags[name])
+        order = f"{values['side']} {values.get('quantity') or '…'} {instrument or '…'} {kind}"
+        return f"{order}{trigger}{price}{flags}"
 
     def _build_text(self, name: str, label: str) -> str:
         value = escape(self._values.get(name, ""), quote=True)
@@ -142,6 +156,14 @@ class ManualOrderForm(EngineTable):
             f"<div class='wb-field'><label for='wb-order-{name}'>{label}</label><input class='wb-input' type='text' "
             f"inputmode='decimal' id='wb-order-{name}' data-action='order-field' data-key='{name}' data-live "
             f"value='{value}'></div>"
+        )
+
+    def _build_flag(self, name: str) -> str:
+        key, label, hint = _FLAGS[name]
+        checked = " checked" if self._flags[name] else ""
+        return (
+            f"<label class='wb-check' title='{hint}'><input type='checkbox' id='wb-order-{key}' "
+            f"data-action='order-flag' data-key='{name}'{checked}> {label}</label>"
         )
 
     def _build_outcome(self) -> str:

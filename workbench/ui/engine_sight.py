@@ -55,7 +55,17 @@ class Sight:
         """Return how old the numbers are; nothing if they are true now."""
         if self.is_fresh:
             return ""
-        return "never heard" if self.age_secs is None else f"{format_duration(self.age_secs)} old"
+        if self.age_secs is None:
+            return "" if self.state.is_down else "never heard"
+        return f"{format_duration(self.age_secs)} old"
+
+    def explain_absence(self, empty: str) -> str:
+        """Return what is said where there is no row: `empty` only if it is known that there is none."""
+        if self.is_fresh:
+            return empty
+        if self.feed.state in {FeedState.LOST, FeedState.REFUSED}:
+            return "Not known: the server does not answer."
+        return "Not known: the engine does not run." if self.state.is_down else "Not known yet."
 
     @property
     def clock(self) -> str:
@@ -86,7 +96,9 @@ def look(book: EngineBook, feed: FeedStatus, now: float) -> Sight:
     age = since if beat is None else since + beat
     is_fresh = feed.state != FeedState.LOST and feed.state != FeedState.REFUSED
     is_fresh = is_fresh and status.is_alive and report.facts is not None and age < _OLD_SECS
-    environment = status.environment or book.environment
+    # Of one that does not run the configuration tells, which the next start uses: the last host may have had another.
+    known = status.environment, book.environment
+    environment = (known[0] or known[1]) if status.is_alive else (known[1] or known[0])
     return Sight(
         now=now,
         feed=feed,

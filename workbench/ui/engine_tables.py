@@ -98,7 +98,9 @@ class OrdersTable(EngineTable):
         is_on = is_live and book.can_trade is not False and sight.is_fresh
         lines = [self._build_order(row, is_live=is_live, is_on=is_on) for row in rows]
         columns = _ORDER_COLUMNS if is_live else _ORDER_COLUMNS[:-1]
-        empty = "No open orders." if is_live and not self._has_closed else "No orders yet."
+        empty = sight.explain_absence(
+            "No open orders." if is_live and not self._has_closed else "No orders yet."
+        )
         table = build_table(columns, lines, empty=empty, kind="orders")
         if not is_live:
             return table
@@ -215,7 +217,8 @@ class PositionsTable(EngineTable):
         rows = sorted(book.positions.values(), key=lambda p: (p.instrument_id, p.strategy_id))
         lines = [self._build_position(row, sight, is_live=is_live, is_on=is_on) for row in rows[:_MOST_ROWS]]
         columns = _POSITION_COLUMNS if is_live else _POSITION_COLUMNS[:-1]
-        table = build_table(columns, lines, empty="Flat: no open positions.", kind="positions")
+        empty = sight.explain_absence("Flat: no open positions.")
+        table = build_table(columns, lines, empty=empty, kind="positions")
         more = f"<div class='wb-note'>{len(rows) - _MOST_ROWS:,} more</div>" if len(rows) > _MOST_ROWS else ""
         return f"{self._build_asked() if is_live else ''}{table}{more}"
 
@@ -280,7 +283,7 @@ class FillsTable(EngineTable):
         """Return the table."""
         rows = list(reversed(book.fills.values()))[:_MOST_ROWS]
         lines = [self._build_row(f"fill:{row.trade_id}", build_fill_cells(row)) for row in rows]
-        return build_table(_FILL_COLUMNS, lines, empty="No fills yet.", kind="fills")
+        return build_table(_FILL_COLUMNS, lines, empty=sight.explain_absence("No fills yet."), kind="fills")
 
 
 class AccountsTable(EngineTable):
@@ -311,4 +314,9 @@ class AccountsTable(EngineTable):
             for row in book.accounts.values()
             for k, cells in enumerate(build_account_cells(row))
         ]
-        return build_table(_ACCOUNT_COLUMNS, lines, empty="No account has been told of.", kind="accounts")
+        return build_table(
+            _ACCOUNT_COLUMNS,
+            lines,
+            empty=sight.explain_absence("No account has been told of."),
+            kind="accounts",
+        )

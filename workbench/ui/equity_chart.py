@@ -155,6 +155,14 @@ class EquityCurveChart(TimeChart):
             curve.last = float(millis[-1])
             self._push(curve.source, millis, {"equity": values, "drawdown": drawdown})
 
+    def clear(self) -> None:
+        """Forget every curve; what is appended next is drawn anew. From any thread."""
+        with self._lock:
+            self._pending.clear()
+            self._curves.clear()
+            self._samples.clear()
+            self._drawn = {}
+
     @property
     def _known(self) -> list[_Curve]:
         return [curve for curve in self._curves.values() if len(curve.samples)]
@@ -171,7 +179,7 @@ class EquityCurveChart(TimeChart):
         return self._curves[label]
 
     def _render(self, *, is_live: bool) -> str:
-        title, right = "Equity, marked to market", f"{self.currency}, UTC"
+        title, right = "Equity, marked to market", ", ".join(filter(None, (self.currency, "UTC")))
         if not self._known:
             words = (
                 "No equity samples yet: the curve begins with the first."
