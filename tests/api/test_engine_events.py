@@ -17,7 +17,7 @@ from tests.api.engine_hosts import Host, build_engine, hosting
 from tests.api.serving import Serving, listening
 from tests.api.test_engines import clean, runtime
 from tests.jobs.walks import wait_until
-from workbench.api import engine_events
+from workbench.api import engine_events, engine_hub
 from workbench.api.backtests import PREFIX
 from workbench.live.engine_directory import EngineDirectory
 from workbench.live.journal import Journal
@@ -237,12 +237,30 @@ def test_many_listeners_are_told_the_same_and_leave_nothing_behind(
         for client in clients:
             client.take_until(host=True)
         assert activity.listeners == 5
+        assert len(host.connections) == 1  # The engine trades: it writes each event once
         host.tell(50)
         for client in clients:
             client.take_until(seq=50)
             assert client.seqs == list(range(1, 51))
 
     wait_until(lambda: (activity.listeners, len(host.connections)) == (0, 0))
+
+
+def test_listener_that_falls_behind_is_told_the_rest_from_the_journal(
+    shared: Serving, host: Host, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_hub, "_MOST_TEXTS", 3)
+    monkeypatch.setattr(engine_hub, "_MOST_CHARS", 600)
+    with listen(shared, address, after=0) as first:
+        first.take_until(host=True)
+        for _ in range(20):
+            host.tell(50)
+        with listen(shared, address, after=7) as late:
+            late.take_until(seq=1_000)
+        first.take_until(seq=1_000)
+
+    assert first.seqs == list(range(1, 1_001))
+    assert late.seqs == list(range(8, 1_001))
 
 
 def read_close(shared: Serving, address: str, **options: Any) -> int:

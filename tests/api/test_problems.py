@@ -29,6 +29,7 @@ STATUSES = {
     "NotFoundError": 404,
     "RunError": 500,
     "ServerError": 503,
+    "StartError": 409,
     "StoreError": 503,
     "WorkbenchError": 500,
     "WorkerError": 503,

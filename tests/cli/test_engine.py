@@ -40,8 +40,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Return a workspace; whatever runs for it is ended with its tests."""
     settings = make_settings(tmp_path_factory.mktemp("engine"))
     build_catalog(settings.catalog)
-    yield settings
-    end_server(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        # Whoever starts the server: it and the engine find the strategies of the tests.
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield settings
+        end_server(settings)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,6 @@ def cli(settings: Settings) -> Cli:
         return subprocess.run(
             [sys.executable, "-m", "workbench.cli.main", "engine", *map(str, arguments)],
             cwd=settings.workspace,
-            # The engine finds the strategies of the tests.
             env={**build_environment(settings.workspace), "PYTHONPATH": str(ROOT)},
             input=text,
             capture_output=True,

@@ -126,11 +126,11 @@ def test_cell_that_kills_its_kernel_is_a_failure_that_names_the_notebook(
 
 
 def test_cancel_interrupts_the_running_cell_and_keeps_the_notebook(tmp_path: Path, worker: Worker) -> None:
-    """The cell says that it runs by opening a named pipe."""
+    """The cell says that it runs by opening a named pipe; what the one before it printed is in the notebook by then."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    cell = f"print('so far', flush=True)\nopen({str(pipe)!r}, 'w').close()\nimport time\ntime.sleep(600)"
-    spec = _spec(tmp_path, _write(tmp_path / "in.ipynb", cell, "print('never')"))
+    cell = f"open({str(pipe)!r}, 'w').close()\nimport time\ntime.sleep(600)"
+    spec = _spec(tmp_path, _write(tmp_path / "in.ipynb", "print('so far')", cell, "print('never')"))
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(_run(worker, spec)))
     thread.start()

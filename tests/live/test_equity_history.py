@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
@@ -105,14 +106,13 @@ def test_busy_file_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("workbench.live.equity_history._BUSY_SECS", 0.05)
     history = EquityHistory(path)
     history.add(build(NOW_NS))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="locked"):
+            history.add(build(NOW_NS + 1))
+    history.add(build(NOW_NS + 2))
     history.close()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StoreError, match="locked"):
-        history.add(build(NOW_NS + 1))
-    other.close()
-    history.close()
-    assert [one.ts_ns for one in read_equity(path).items] == [NOW_NS]
+    assert [one.ts_ns for one in read_equity(path).items] == [NOW_NS, NOW_NS + 2]
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import threading
@@ -35,10 +36,12 @@ def count_threads() -> int:
 def test_feed_knows_what_the_server_knows(walks: Walks) -> None:
     running = walks.submit(steps=100_000)
     walks.wait_for(running, JobState.RUNNING)
-    with walks.connect() as client:
+    with walks.connect() as client, contextlib.ExitStack() as stack:
         feed, calls = JobFeed.of(client), []
+        stack.callback(feed.close)
         feed.subscribe(lambda: calls.append(threading.current_thread().name))
         wait_until(lambda: feed.status.state == FeedState.LIVE and running in feed.jobs)
+        wait_until(lambda: feed.read(lambda book: running in book.curves and book.curves[running].points))
         done = walks.submit(steps=3)
         wait_until(lambda: done in feed.jobs and feed.jobs[done].state == JobState.COMPLETED)
         walks.rest()
@@ -48,7 +51,6 @@ def test_feed_knows_what_the_server_knows(walks: Walks) -> None:
         assert set(calls) == {"workbench-job-feed"}
         assert feed.status.heard_at == pytest.approx(time.time(), abs=5)
         assert feed.read(lambda book: book.curves[running].points)
-        feed.close()
 
 
 def test_subscribers_are_told_of_much_a_few_times(walks: Walks) -> None:

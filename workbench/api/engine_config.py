@@ -114,7 +114,7 @@ async def compare_versions(
     return encode(await context.engines.work(compare))
 
 
-@router.post("/config/check", **answer(CheckList, has_body=True))
+@router.post("/config/check", **answer(CheckList, HTTPStatus.NOT_FOUND, has_body=True))
 async def check_config(context: ContextOf, trader: _Trader, name: NameOf, body: CheckBody) -> Response:
     """
     Look at a configuration before it is used: adapters, fields, credentials, instruments, databases; nothing connects.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from fastapi import Depends, Path
 from starlette.requests import HTTPConnection
 
 from workbench.api.confirmations import LIFE_SECS, Confirmations
+from workbench.api.engine_hub import EngineHub
 from workbench.config import Settings
 from workbench.engine_records import Risks
 from workbench.errors import ConfirmationRequiredError
@@ -49,6 +51,8 @@ class EngineDesk:
     def __init__(self, settings: Settings, confirmations: Confirmations | None = None) -> None:
         self.settings = settings
         self.writing = threading.Lock()
+        # By engine, with how many listen: in the server's event loop only.
+        self._hubs: dict[str, tuple[EngineHub, int]] = {}
         self._confirmations = confirmations or Confirmations()
         self._readings = anyio.CapacityLimiter(_READINGS)
         self._changes = anyio.CapacityLimiter(_CHANGES)
@@ -76,6 +80,24 @@ class EngineDesk:
     def find_all(self) -> list[EngineDirectory]:
         """Return the engines of the workspace."""
         return find_engines(self.settings.engines)
+
+    @asynccontextmanager
+    async def listen(self, directory: EngineDirectory) -> AsyncIterator[EngineHub]:
+        """Return what hears an engine for all who listen to it; it ends with the last of them."""
+        name = directory.name
+        hub, count = self._hubs.get(name) or (EngineHub(directory, self.work), 0)
+        if not count:
+            hub.start()
+        self._hubs[name] = hub, count + 1
+        try:
+            yield hub
+        finally:
+            count = self._hubs[name][1] - 1
+            if count:
+                self._hubs[name] = hub, count
+            else:
+                del self._hubs[name]
+                await hub.close()
 
     async def work[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Return what `function` returns that reads or writes files, or waits for a process."""

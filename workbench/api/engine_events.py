@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, WebSocket
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from workbench.api.auth import find_user, require
 from workbench.api.context import Context, ContextOf
 from workbench.api.engine_desk import NameOf
-from workbench.api.engine_line import find_host, listen_to_host
+from workbench.api.engine_hub import EngineHub, HostState
+from workbench.api.engine_line import find_host
 from workbench.api.listeners import (
     POLICY_VIOLATION,
     TRY_AGAIN_LATER,
@@ -25,7 +24,7 @@ from workbench.api.listeners import (
     send_text,
     wait_for_end,
 )
-from workbench.engine_records import Gap, HostRecord
+from workbench.engine_records import HostRecord
 from workbench.errors import AuthenticationError, NotFoundError, WorkbenchError
 from workbench.live.engine_directory import EngineDirectory
 from workbench.live.journal_reader import JournalReader, Page
@@ -38,20 +37,10 @@ router = APIRouter()
 
 _SEND_SECS = 30.0
 _CHECK_SECS = 30.0
-# How soon a host that has come is found, and what a dying one still wrote.
-_LOOK_SECS = 0.1
 _PAGE = 1_000
 _MAX_SEQ = 2**63 - 1
 
 _Viewer = Annotated[UserRecord, require(Permission.VIEW)]
-
-
-class _Frame(msgspec.Struct):
-    """What is looked at in a frame of a host: the rest is passed on as it is."""
-
-    seq: int | None = None
-    gap: Gap | None = None
-    dropped: Any = None
 
 
 class _GoneError(Exception):
@@ -111,7 +100,6 @@ class _Stream:
         self._reader: JournalReader | None = None
         self._begin = after
         self._after = 0
-        self._is_excused = False
 
     def close(self) -> None:
         if self._reader is not None:
@@ -129,54 +117,42 @@ class _Stream:
         }
         incarnation = 0 if host is None else host.incarnation
         await self._tell("hello", {**hello, "is_alive": host is not None, "incarnation": incarnation})
-        told: str | None = None  # What was said last of a host that is not there
-        while True:
+        async with self._context.engines.listen(self._directory) as hub:
             await self._send_kept()
-            host = await self._work(find_host, self._directory)
-            trouble = "no host lives"
-            if host is not None:
-                try:
-                    async with listen_to_host(host, self._after) as connection:
-                        await self._tell("host", {"is_alive": True, "incarnation": host.incarnation})
-                        told = None
-                        await self._pass_on(connection)
-                except ConnectionClosed:
-                    trouble = "the host has closed the connection"
-                except (WebSocketException, OSError, TimeoutError) as e:
-                    trouble = f"the host cannot be heard: {e or type(e).__name__}"
-            if trouble != told:
-                # Before it is told, everything that the host has still written.
+            await self._follow(hub)
+
+    async def _follow(self, hub: EngineHub) -> None:
+        """Send what the hub hears, and from the journal what it no longer has."""
+        told: HostState | None = None
+        while True:
+            moved, first = hub.moved, hub.first
+            texts = hub.take(self._after)
+            if texts is None:
+                await self._send_kept(until=first - 1)
+                self._after = max(self._after, first - 1)
+                continue
+            for text in texts:
+                await self._send(text)
+                self._after += 1
+            if texts:
+                await asyncio.sleep(0)  # A client that takes all at once must not keep the others waiting
+                continue
+            if self._after > hub.last:  # The journal was read farther than the hub has come, or is another
                 await self._send_kept()
-                incarnation = 0 if host is None else host.incarnation
-                await self._tell("host", {"is_alive": False, "incarnation": incarnation, "message": trouble})
-                told = trouble
-            await asyncio.sleep(_LOOK_SECS)
+            if hub.state is not None and hub.state != told:
+                told = hub.state
+                message = {} if told.is_alive else {"message": told.message}
+                await self._tell(
+                    "host", {"is_alive": told.is_alive, "incarnation": told.incarnation, **message}
+                )
+                continue
+            await hub.wait(moved)
 
     async def watch_token(self) -> None:
         """See now and then whether the token is still good."""
         while True:
             await asyncio.sleep(_CHECK_SECS)
             await self._context.read(find_user, self._websocket.headers, self._context.store)
-
-    async def _pass_on(self, connection: ClientConnection) -> None:
-        """Pass on what the host sends, until it goes."""
-        decode = msgspec.json.Decoder(_Frame).decode
-        while True:
-            text = await connection.recv(decode=True)
-            frame = decode(text)
-            if frame.seq is None:
-                self._is_excused |= frame.gap is not None or frame.dropped is not None
-                if frame.gap is not None:
-                    self._after = frame.gap.first - 1
-                await self._send(str(text))
-                continue
-            if frame.seq <= self._after:
-                continue
-            if frame.seq > self._after + 1 and not self._is_excused:
-                await self._send_kept(until=frame.seq - 1)
-            self._is_excused = False
-            self._after = frame.seq
-            await self._send(str(text))
 
     async def _send_kept(self, until: int = _MAX_SEQ) -> None:
         """Send what is on disk after the last number that was sent."""

@@ -99,15 +99,14 @@ def measure_worth(cache: Cache, prices: Prices, currency: Currency, *, has_expos
             continue
         account = cash.get(position.account_id)
         if account is None:
-            profits.add(position.settlement_currency, position.unrealized_pnl(price))
+            profits.add(position.unrealized_pnl(price))
         if account is None and not has_exposure:
             continue
         notional = position.notional_value(price)
         is_long = position.side == PositionSide.LONG
-        currency = notional.currency
-        (longs if is_long else shorts).add(currency, notional)
+        (longs if is_long else shorts).add(notional)
         if account is not None and not _is_held_as_balance(account, position.base_currency):
-            profits.add(currency, notional if is_long else -notional)
+            profits.add(notional, sign=1 if is_long else -1)
     value, long, short = (_sum_up(one, prices, currency, unrated) for one in (profits, longs, shorts))
     equity = gross = net = None
     if not unpriced and value is not None and long is not None and short is not None:
@@ -131,8 +130,9 @@ class _Sums:
     def __init__(self) -> None:
         self._raw: dict[Currency, int] = {}
 
-    def add(self, currency: Currency, money: Money) -> None:
-        self._raw[currency] = self._raw.get(currency, 0) + money.raw
+    def add(self, money: Money, sign: int = 1) -> None:
+        currency = money.currency
+        self._raw[currency] = self._raw.get(currency, 0) + sign * money.raw
 
     def build(self) -> list[tuple[Currency, Decimal]]:
         return [(c, Money.from_raw(raw, c).as_decimal()) for c, raw in self._raw.items() if raw]
@@ -151,15 +151,15 @@ def measure_margin(cache: Cache, prices: Prices, currency: Currency) -> Decimal 
             account.account_margins_maint(),
         ):
             for money in part.values():
-                used.add(money.currency, money)
+                used.add(money)
     return _sum_up(used, prices, currency, {})
 
 
 def _find_balances(cache: Cache) -> _Sums:
     found = _Sums()
     for account in cache.accounts():
-        for currency, money in account.balances_total().items():
-            found.add(currency, money)
+        for money in account.balances_total().values():
+            found.add(money)
     return found
 
 

@@ -188,12 +188,18 @@ def _try(path: Path, options: str) -> sqlite3.Connection:
     )
     try:
         read_span(connection)
+    except sqlite3.OperationalError as e:
+        connection.close()
+        if _NO_TABLE in str(e):  # Its writer has made the file this moment, and nothing in it yet
+            raise FileNotFoundError(path) from e
+        raise
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+_NO_TABLE = "no such table"
 _CANNOT_OPEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
