@@ -268,6 +268,10 @@ class Host:
         if path == "/emergency-clear":
             self.directory.clear_latch()
             return 200, {"effective": "HALTED"}
+        if path == "/drills":
+            return 200, {"feeds": ["REPLAY"]}
+        if path.startswith("/strategies"):
+            return 202, {"strategy_id": "EMACross-000", "path": "strategies:EMACross", "state": "RUNNING"}
         return 202, {"client_order_id": "O-2"}
 
     async def _stream(self, websocket: WebSocket) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import pkgutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -26,6 +30,7 @@ from tests.api.engine_hosts import hosting
 from tests.api.serving import Serving, build_settings, listening
 from tests.api.test_backtests import build_config
 from tests.jobs.walks import wait_for
+from workbench import api
 from workbench.api.app import build_app
 from workbench.roles import Role
 
@@ -105,3 +110,14 @@ def test_operation_documents_itself_and_its_problems(operation: Any) -> None:
         assert list(definition["responses"][status]["content"]) == ["application/problem+json"]
     if "requestBody" in definition:
         assert {"400", "413"} <= problems
+
+
+def test_answers_of_two_routes_never_share_a_name() -> None:
+    """The document knows a type by its name alone: of two of one name it would describe one for both."""
+    found = Counter(
+        kind.__name__
+        for module in pkgutil.iter_modules(api.__path__, f"{api.__name__}.")
+        for kind in vars(importlib.import_module(module.name)).values()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.name
+    )
+    assert [name for name, count in found.items() if count > 1] == []

@@ -27,9 +27,9 @@ from workbench.roles import Permission
 __all__ = [
     "DrillAnswer",
     "DrillBody",
-    "StrategyAnswer",
     "StrategyBody",
     "StrategyStartBody",
+    "StrategyStateAnswer",
     "StrategyStopBody",
     "router",
 ]
@@ -43,7 +43,7 @@ _Import = Annotated[str, Field(max_length=300, pattern=r"^[\w.]+:\w+$")]
 _Token = Annotated[str, Field(max_length=200)]
 
 
-class StrategyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class StrategyStateAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A strategy, and the state that it is in now."""
 
     strategy_id: str
@@ -99,7 +99,11 @@ _STOP = StrategyStopBody()
 @router.post(
     "/strategies",
     **answer(
-        StrategyAnswer, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, status=HTTPStatus.CREATED, has_body=True
+        StrategyStateAnswer,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        status=HTTPStatus.CREATED,
+        has_body=True,
     ),
 )
 async def add_strategy(context: ContextOf, trader: _Trader, name: NameOf, body: StrategyBody) -> Response:
@@ -112,7 +116,7 @@ async def add_strategy(context: ContextOf, trader: _Trader, name: NameOf, body: 
 
 @router.delete(
     "/strategies/{strategy_id}",
-    **answer(StrategyAnswer, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, status=HTTPStatus.ACCEPTED),
+    **answer(StrategyStateAnswer, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, status=HTTPStatus.ACCEPTED),
 )
 async def remove_strategy(context: ContextOf, trader: _Trader, name: NameOf, strategy_id: _Id) -> Response:
     """Stop a strategy that holds nothing, and forget it."""
@@ -123,7 +127,11 @@ async def remove_strategy(context: ContextOf, trader: _Trader, name: NameOf, str
 @router.post(
     "/strategies/{strategy_id}/start",
     **answer(
-        StrategyAnswer, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, status=HTTPStatus.ACCEPTED, has_body=True
+        StrategyStateAnswer,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        status=HTTPStatus.ACCEPTED,
+        has_body=True,
     ),
 )
 async def start_strategy(
@@ -139,7 +147,11 @@ async def start_strategy(
 @router.post(
     "/strategies/{strategy_id}/stop",
     **answer(
-        StrategyAnswer, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, status=HTTPStatus.ACCEPTED, has_body=True
+        StrategyStateAnswer,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        status=HTTPStatus.ACCEPTED,
+        has_body=True,
     ),
 )
 async def stop_strategy(
@@ -200,6 +212,6 @@ async def _act(
     status: HTTPStatus = HTTPStatus.ACCEPTED,
 ) -> Response:
     found = await ask_host(
-        directory, method, path, StrategyAnswer, user=trader.name, body=body, timeout_secs=_ACTION_SECS
+        directory, method, path, StrategyStateAnswer, user=trader.name, body=body, timeout_secs=_ACTION_SECS
     )
     return encode(found, status)
