@@ -20,17 +20,19 @@ import pytest
 
 import workbench
 from tests.browser.pages import FRONTS, Front, Sheet, open_sheet, run_front, wait_until
+from tests.client.conftest import make_settings
 from tests.conftest import ROOT
 from tests.live.engines import build_catalog, build_config, build_strategy, find_events, read_events
 from tests.ui.engine_desks import end_engine
 from workbench.client.client import Client
-from workbench.config import Settings, load_settings
+from workbench.config import Settings
 from workbench.live.engine_directory import EngineDirectory
 from workbench.live.observation import observe_engine
 
 pytestmark = pytest.mark.browser
 
 SHOWN = 50  # So many rows has a table
+LOT = 1_000  # What the strategy trades at a time
 USER = getpass.getuser()
 # Whether the emergency stop is where it can be pressed: whole on the screen, with nothing over it.
 IN_SIGHT = """() => { const button = document.querySelector('#wb-emergency'), box = button.getBoundingClientRect();
@@ -87,10 +89,8 @@ def desk(engine: tuple[str, EngineDirectory], tmp_path_factory: pytest.TempPathF
     with run_front(
         name, tmp_path_factory.mktemp(name), WORKBENCH_HOME=str(directory.path.parent.parent)
     ) as front:
-        # Not in this process's own environment: its browser would be taken for one of the workspace's processes.
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("WORKBENCH_HOME", str(front.workspace))
-            settings = load_settings()
+        # Those of this process are read once, for whichever workspace came first.
+        settings = make_settings(front.workspace, runtime=front.sockets)
         yield Desk(front, directory, settings)
         end_engine(directory)
 
@@ -122,6 +122,17 @@ def _go_to(sheet: Sheet, state: str, *, is_asked: bool = False) -> None:
     if is_asked:
         page.locator("#wb-ask-yes").click()
     page.locator(f"#wb-state-{state}[aria-pressed=true]").wait_for()
+
+
+def _wait_until_held(sheet: Sheet) -> None:
+    """Wait for a position that the strategy, which sells one lot at a time, does not close by itself again."""
+    wait_until(
+        lambda: any(
+            row[2] == "LONG" and Decimal(row[3].replace(",", "")) >= 2 * LOT
+            for row in _read_rows(sheet, "positions")
+        ),
+        "a position that stays",
+    )
 
 
 def _read_rows(sheet: Sheet, table: str) -> list[list[str]]:
@@ -228,7 +239,7 @@ def test_engine_from_its_start_to_an_emergency_stop(desk: Desk, browser: Any) ->
         page.locator(".wb-ask").wait_for(state="detached")
         _check_books(sheet, desk)
         _go_to(sheet, "ACTIVE", is_asked=True)
-        page.locator("table.positions tbody tr").first.wait_for()
+        _wait_until_held(sheet)
 
         _lose_the_server(sheet, desk)
 
@@ -239,7 +250,7 @@ def test_engine_from_its_start_to_an_emergency_stop(desk: Desk, browser: Any) ->
         page.locator(".wb-engine-head .wb-badge.ok", has_text="RUNNING").wait_for()
         _check_books(sheet, desk)
         _go_to(sheet, "ACTIVE", is_asked=True)
-        page.locator("table.positions tbody tr").first.wait_for()
+        _wait_until_held(sheet)
 
         _stop_in_an_emergency(sheet, desk)
 

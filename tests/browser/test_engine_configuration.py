@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.browser.pages import Front, open_sheet, run_front, wait_until
+from tests.client.conftest import make_settings
 from tests.conftest import ROOT
 from tests.live.engines import build_catalog
-from workbench.config import load_settings
 from workbench.live.engine_directory import EngineDirectory
 
 pytestmark = pytest.mark.browser
@@ -29,10 +29,8 @@ def front(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[F
     """Return a Voila of a workspace with data and without an engine."""
     folder = tmp_path_factory.mktemp("configuration")
     runtime = Path(tempfile.mkdtemp(prefix="wb"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(folder / "workspace"))
-        catalog = load_settings().catalog
-    build_catalog(catalog, count=100)
+    # Not `load_settings`: it reads the environment once, for whichever workspace of this process came first.
+    build_catalog(make_settings(folder / "workspace").catalog, count=100)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", str(runtime))

@@ -142,6 +142,19 @@ def test_what_the_reader_does_survives_renders_at_ten_hertz(sheet: Sheet) -> Non
     page.locator("#tick").click()
 
 
+def test_what_has_the_focus_shows_what_is_new(sheet: Sheet) -> None:
+    page = sheet.page
+    page.locator("#tick").click()
+    page.locator("#wb-row-0").focus()
+    before = int(page.locator("#count").text_content() or 0)
+    page.wait_for_function(
+        f"() => Number(document.querySelector('#wb-row-0 td.n').textContent) >= {before + 3}"
+    )
+
+    assert page.evaluate("() => document.activeElement.id") == "wb-row-0"
+    page.locator("#tick").click()
+
+
 def test_element_that_is_gone_from_the_html_is_gone_from_the_page(sheet: Sheet) -> None:
     assert sheet.page.locator("#note").count() == 1
     sheet.page.locator("#hide").click()

@@ -128,7 +128,9 @@ export default {
       heardAt = Date.now();
       const html = model.get("html");
       if (root.firstChild) {
-        Idiomorph.morph(root, html, {morphStyle: "innerHTML", ignoreActiveValue: true, callbacks});
+        // It would leave out all that is inside what has the focus: the count on a tab, the cells of a row.
+        const ignoreActiveValue = !!document.activeElement?.matches("input,textarea,select");
+        Idiomorph.morph(root, html, {morphStyle: "innerHTML", ignoreActiveValue, callbacks});
       } else root.innerHTML = html;
       for (const dialog of root.querySelectorAll("dialog[data-modal]:not([open])")) dialog.showModal();
       showCharts();
