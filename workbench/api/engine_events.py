@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from workbench.api.auth import find_user, require
 from workbench.api.context import Context, ContextOf
 from workbench.api.engine_desk import NameOf
 from workbench.api.engine_hub import EngineHub, HostState
+from workbench.api.engine_journal import MAX_SEQ, EngineJournal
 from workbench.api.engine_line import find_host
 from workbench.api.listeners import (
     POLICY_VIOLATION,
@@ -27,7 +27,6 @@ from workbench.api.listeners import (
 from workbench.engine_records import HostRecord
 from workbench.errors import AuthenticationError, NotFoundError, WorkbenchError
 from workbench.live.engine_directory import EngineDirectory
-from workbench.live.journal_reader import JournalReader, Page
 from workbench.records import UserRecord
 from workbench.roles import Permission
 
@@ -38,7 +37,6 @@ router = APIRouter()
 _SEND_SECS = 30.0
 _CHECK_SECS = 30.0
 _PAGE = 1_000
-_MAX_SEQ = 2**63 - 1
 
 _Viewer = Annotated[UserRecord, require(Permission.VIEW)]
 
@@ -53,7 +51,7 @@ async def stream_events(
     context: ContextOf,
     user: _Viewer,
     name: NameOf,
-    after: Annotated[int | None, Query(ge=0, le=_MAX_SEQ)] = None,
+    after: Annotated[int | None, Query(ge=0, le=MAX_SEQ)] = None,
 ) -> None:
     """
     Send the events of an engine, one JSON object a frame.
@@ -97,13 +95,12 @@ class _Stream:
         self._websocket = websocket
         self._context = context
         self._directory = directory
-        self._reader: JournalReader | None = None
+        self._journal = EngineJournal(directory)
         self._begin = after
         self._after = 0
 
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
+        self._journal.close()
 
     async def run(self) -> None:
         """Send until the client goes; the engine may come and go meanwhile."""
@@ -125,12 +122,20 @@ class _Stream:
         """Send what the hub hears, and from the journal what it no longer has."""
         told: HostState | None = None
         while True:
-            moved, first = hub.moved, hub.first
+            moved, first, state = hub.moved, hub.first, hub.state
+            if state is not None and state != told and self._after >= hub.state_at:
+                told = state
+                message = {} if state.is_alive else {"message": state.message}
+                body = {"is_alive": state.is_alive, "incarnation": state.incarnation, **message}
+                await self._tell("host", body)
+                continue
             texts = hub.take(self._after)
             if texts is None:
                 await self._send_kept(until=first - 1)
                 self._after = max(self._after, first - 1)
                 continue
+            if state != told:
+                texts = texts[: hub.state_at - self._after]
             for text in texts:
                 await self._send(text)
                 self._after += 1
@@ -139,13 +144,6 @@ class _Stream:
                 continue
             if self._after > hub.last:  # The journal was read farther than the hub has come, or is another
                 await self._send_kept()
-            if hub.state is not None and hub.state != told:
-                told = hub.state
-                message = {} if told.is_alive else {"message": told.message}
-                await self._tell(
-                    "host", {"is_alive": told.is_alive, "incarnation": told.incarnation, **message}
-                )
-                continue
             await hub.wait(moved)
 
     async def watch_token(self) -> None:
@@ -154,10 +152,10 @@ class _Stream:
             await asyncio.sleep(_CHECK_SECS)
             await self._context.read(find_user, self._websocket.headers, self._context.store)
 
-    async def _send_kept(self, until: int = _MAX_SEQ) -> None:
+    async def _send_kept(self, until: int = MAX_SEQ) -> None:
         """Send what is on disk after the last number that was sent."""
         while self._after < until:
-            page = await self._work(self._read, until)
+            page = await self._work(self._journal.read, self._after, _PAGE, until)
             if page is None:
                 return
             if page.gap is not None:
@@ -170,22 +168,9 @@ class _Stream:
                 return
 
     def _look(self) -> tuple[int, int, HostRecord | None]:
-        with contextlib.suppress(NotFoundError):
-            page = self._find_reader().read_page(0, 1)
-            return page.first_seq, page.last_seq, find_host(self._directory)
-        return 1, 0, find_host(self._directory)
-
-    def _read(self, until: int) -> Page | None:
-        try:
-            page = self._find_reader().read_page(self._after, _PAGE, until=until)
-        except NotFoundError:  # It was never started
-            return None
-        return page
-
-    def _find_reader(self) -> JournalReader:
-        if self._reader is None:
-            self._reader = JournalReader(Path(self._directory.journal))
-        return self._reader
+        page = self._journal.read(0, 1)
+        first, last = (1, 0) if page is None else (page.first_seq, page.last_seq)
+        return first, last, find_host(self._directory)
 
     async def _tell(self, kind: str, body: dict[str, Any]) -> None:
         await self._send(msgspec.json.encode({kind: body}).decode())

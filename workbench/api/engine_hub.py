@@ -11,11 +11,10 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from workbench.api.engine_journal import EngineJournal
 from workbench.api.engine_line import find_host, listen_to_host
 from workbench.engine_records import Gap
-from workbench.errors import NotFoundError
 from workbench.live.engine_directory import EngineDirectory
-from workbench.live.journal_reader import JournalReader, Page
 
 __all__ = ["EngineHub", "HostState"]
 
@@ -66,19 +65,23 @@ class EngineHub:
         The number of the oldest event that `take` has; without any, of the next one.
     state : HostState, optional
         Whether the host is heard; ``None`` before that is known.
+    state_at : int
+        The last event before that was so: what a lost host wrote comes before its loss, and a new one before what it
+        writes.
 
     """
 
     def __init__(self, directory: EngineDirectory, work: Callable[..., Awaitable[Any]]) -> None:
         self.first = 1
         self.state: HostState | None = None
+        self.state_at = 0
         self._directory = directory
         self._work = work
         self._texts: deque[str] = deque()
         self._chars = 0
         self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
-        self._reader: JournalReader | None = None
+        self._journal = EngineJournal(directory)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -147,12 +150,11 @@ class EngineHub:
                 self._tell(HostState(False, 0 if host is None else host.incarnation, message))
                 await asyncio.sleep(_LOOK_SECS)
         finally:
-            if self._reader is not None:
-                self._reader.close()
+            self._journal.close()
             self._wake()
 
     async def _begin(self) -> None:
-        page = await self._work(self._read, 0, 1)
+        page = await self._work(self._journal.read, 0, 1)
         self._clear(0 if page is None else page.last_seq)
 
     async def _listen(self, connection: ClientConnection) -> None:
@@ -170,7 +172,7 @@ class EngineHub:
     async def _read_kept(self) -> None:
         """Take what is on disk after the last event."""
         while True:
-            page = await self._work(self._read, self.last, _PAGE)
+            page = await self._work(self._journal.read, self.last, _PAGE)
             if page is None:
                 return
             if page.gap is not None:
@@ -179,14 +181,6 @@ class EngineHub:
                 self._add(msgspec.json.encode(event).decode())
             if len(page.events) < _PAGE:
                 return
-
-    def _read(self, after: int, limit: int) -> Page | None:
-        try:
-            if self._reader is None:
-                self._reader = JournalReader(self._directory.journal)
-            return self._reader.read_page(after, limit)
-        except NotFoundError:  # It was never started
-            return None
 
     def _add(self, text: str) -> None:
         self._texts.append(text)
@@ -200,10 +194,11 @@ class EngineHub:
         self._texts.clear()
         self._chars = 0
         self.first = last + 1
+        self.state_at = min(self.state_at, last)
 
     def _tell(self, state: HostState) -> None:
         if state != self.state:
-            self.state = state
+            self.state, self.state_at = state, self.last
             self._wake()
 
     def _wake(self) -> None:
