@@ -23,6 +23,7 @@ __all__ = [
     "EmergencyScope",
     "EngineEvent",
     "EngineStatus",
+    "EquityPage",
     "EquitySample",
     "FillRow",
     "Gap",
@@ -32,6 +33,7 @@ __all__ = [
     "LastExit",
     "Latch",
     "LogLine",
+    "LogPage",
     "OrderRow",
     "PositionRow",
     "Risks",
@@ -545,6 +547,23 @@ class EquitySample(msgspec.Struct, frozen=True, kw_only=True):
     strategies: dict[str, StrategyPnl] = {}
 
 
+class EquityPage(msgspec.Struct, frozen=True):
+    """
+    What an engine was worth over time.
+
+    Attributes
+    ----------
+    items : list[EquitySample]
+        By time. Where there are more than were asked for: the lowest and the highest of each part of the range.
+    total : int
+        How many there are in the range.
+
+    """
+
+    items: list[EquitySample]
+    total: int
+
+
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """
     A line of nautilus's log.
@@ -566,6 +585,26 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     level: str
     component: str
     message: str
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """
+    Lines of nautilus's log.
+
+    Attributes
+    ----------
+    items : list[LogLine]
+        As they were written, the oldest first.
+    cursor : str
+        Where to go on: `after` of the next request; nothing where there is no log yet.
+    is_cut : bool
+        Whether lines between what was asked for and the first of these are no longer kept, or were passed over.
+
+    """
+
+    items: list[LogLine]
+    cursor: str
+    is_cut: bool = False
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):

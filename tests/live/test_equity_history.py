@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engine_records import EquitySample, StrategyPnl
+from workbench.engine_records import EquityPage, EquitySample, StrategyPnl
 from workbench.errors import StoreError
 from workbench.live.equity_history import (
     COARSE_NS,
@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_samples_come_back_as_they_were_after_another_host_and_beside_it(path: Path) -> None:
-    assert read_equity(path) == ([], 0)
+    assert read_equity(path) == EquityPage([], 0)
     assert load_last(path, "USD") is None
     first, second = build(NOW_NS), build(NOW_NS + 1, None)
     history = EquityHistory(path)
@@ -52,7 +52,7 @@ def test_samples_come_back_as_they_were_after_another_host_and_beside_it(path: P
     history.close()
     again = EquityHistory(path)
     again.add(second)
-    assert read_equity(path) == ([first, second], 2)
+    assert read_equity(path) == EquityPage([first, second], 2)
     assert read_equity(path, start_ns=NOW_NS + 1).items == read_equity(path, end_ns=NOW_NS + 9).items[1:]
     assert read_equity(path, end_ns=NOW_NS).items == [first]
     assert load_last(path, "USD") == second

@@ -9,23 +9,22 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Response
 
 from workbench.api.answers import answer, encode
 from workbench.api.auth import require
 from workbench.api.context import ContextOf
 from workbench.api.engine_desk import NameOf
-from workbench.engine_records import EquitySample, LogLine
+from workbench.engine_records import EquityPage, LogPage
 from workbench.errors import InputError
 from workbench.live.engine_directory import EngineDirectory
-from workbench.live.equity_history import EquityPage, read_equity
-from workbench.live.node_log import LogLevel, LogPage, build_scrubber, read_log
+from workbench.live.equity_history import read_equity
+from workbench.live.node_log import LogLevel, build_scrubber, read_log
 from workbench.records import UserRecord
 from workbench.roles import Permission
 from workbench.stamps import normalise_stamp
 
-__all__ = ["EquityAnswer", "LogAnswer", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["engines"])
 
@@ -34,44 +33,7 @@ _Viewer = Annotated[UserRecord, require(Permission.VIEW)]
 _Moment = Annotated[str, Query(max_length=40)]
 
 
-class EquityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What an engine was worth over time.
-
-    Attributes
-    ----------
-    items : list[EquitySample]
-        By time. Where there are more than were asked for: the lowest and the highest of each part of the range.
-    total : int
-        How many there are in the range.
-
-    """
-
-    items: list[EquitySample]
-    total: int
-
-
-class LogAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Lines of nautilus's log.
-
-    Attributes
-    ----------
-    items : list[LogLine]
-        The oldest first.
-    cursor : str
-        Where to go on: `after` of the next request.
-    is_cut : bool
-        Whether lines before the first of these were asked for and are not there.
-
-    """
-
-    items: list[LogLine]
-    cursor: str
-    is_cut: bool = False
-
-
-@router.get("/equity", **answer(EquityAnswer, HTTPStatus.NOT_FOUND))
+@router.get("/equity", **answer(EquityPage, HTTPStatus.NOT_FOUND))
 async def list_equity(
     context: ContextOf,
     user: _Viewer,
@@ -85,10 +47,10 @@ async def list_equity(
     page = await context.engines.work(
         _read_equity, directory, _parse(start, "from"), _parse(end, "to"), limit
     )
-    return encode(EquityAnswer(items=page.items, total=page.total))
+    return encode(page)
 
 
-@router.get("/log", **answer(LogAnswer, HTTPStatus.NOT_FOUND))
+@router.get("/log", **answer(LogPage, HTTPStatus.NOT_FOUND))
 async def list_log(
     context: ContextOf,
     user: _Viewer,
@@ -100,7 +62,7 @@ async def list_log(
     """List lines of nautilus's log: the last ones of a level or graver, or those after the cursor of an answer."""
     directory = await context.engines.work(context.engines.find, name)
     page = await context.engines.work(_read_log, directory, after, level, limit)
-    return encode(LogAnswer(items=page.items, cursor=page.cursor, is_cut=page.is_cut))
+    return encode(page)
 
 
 def _read_equity(

@@ -4,49 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import msgspec
-
 from workbench.client.engine_calls import EngineCalls
-from workbench.engine_records import AccountRow, EquitySample, FillRow, LogLine, OrderRow, PositionRow
+from workbench.engine_records import AccountRow, EquityPage, FillRow, LogPage, OrderRow, PositionRow
 
-__all__ = ["EngineTables", "EquityReport", "LogReport"]
-
-
-class EquityReport(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What an engine was worth over time.
-
-    Attributes
-    ----------
-    items : list[EquitySample]
-        By time. Where there are more than were asked for: the lowest and the highest of each part of the range.
-    total : int
-        How many there are in the range.
-
-    """
-
-    items: list[EquitySample]
-    total: int
-
-
-class LogReport(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Lines of nautilus's log.
-
-    Attributes
-    ----------
-    items : list[LogLine]
-        The oldest first.
-    cursor : str
-        Where to go on: the `after` of the next call.
-    is_cut : bool
-        Whether lines before the first of these were asked for and are not there.
-
-    """
-
-    items: list[LogLine]
-    cursor: str
-    is_cut: bool = False
+__all__ = ["EngineTables"]
 
 
 class EngineTables(EngineCalls):
@@ -75,7 +36,7 @@ class EngineTables(EngineCalls):
         end: str | datetime | None = None,
         *,
         limit: int = 2_000,
-    ) -> EquityReport:
+    ) -> EquityPage:
         """
         Return what the engine was worth, also while it does not run.
 
@@ -91,9 +52,9 @@ class EngineTables(EngineCalls):
         """
         params: dict[str, str | int] = {"limit": limit}
         params |= {k: _write(v) for k, v in (("from", start), ("to", end)) if v is not None}
-        return self._get("equity", EquityReport, params)
+        return self._get("equity", EquityPage, params)
 
-    def log(self, *, after: str = "", level: str = "INFO", limit: int = 200) -> LogReport:
+    def log(self, *, after: str = "", level: str = "INFO", limit: int = 200) -> LogPage:
         """
         Return lines of nautilus's log, also while the engine does not run.
 
@@ -110,7 +71,7 @@ class EngineTables(EngineCalls):
         params: dict[str, str | int] = {"level": level, "limit": limit}
         if after:
             params["after"] = after
-        return self._get("log", LogReport, params)
+        return self._get("log", LogPage, params)
 
 
 def _write(moment: str | datetime) -> str:

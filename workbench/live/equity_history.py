@@ -8,14 +8,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from workbench.engine_records import EquitySample, StrategyPnl
+from workbench.engine_records import EquityPage, EquitySample, StrategyPnl
 from workbench.errors import StoreError
 
-__all__ = ["EquityHistory", "EquityPage", "build_sample", "load_last", "read_equity", "thin_samples"]
+__all__ = ["EquityHistory", "build_sample", "load_last", "read_equity", "thin_samples"]
 
 SECOND_NS = 1_000_000_000
 FINE_NS = 24 * 3_600 * SECOND_NS  # For so long every sample is kept
@@ -44,23 +44,6 @@ DELETE FROM samples WHERE ts_ns >= :low AND ts_ns < :high AND ts_ns NOT IN (
 )
 """
 _decode = msgspec.json.Decoder(dict[str, StrategyPnl]).decode
-
-
-class EquityPage(NamedTuple):
-    """
-    Samples, and how many there are in the range that was asked for.
-
-    Attributes
-    ----------
-    items : list[EquitySample]
-        By time: all of them, or the lowest and highest equity of each part of the range.
-    total : int
-        How many there are.
-
-    """
-
-    items: list[EquitySample]
-    total: int
 
 
 class EquityHistory:

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
-from workbench.engine_records import LogLine
+from workbench.engine_records import LogLine, LogPage
 from workbench.errors import ConfigError, InputError, StoreError, WorkbenchError
 from workbench.live.config_checks import find_references
 from workbench.live.engine_directory import EngineDirectory
@@ -22,7 +22,6 @@ __all__ = [
     "LEVELS",
     "ErrorCount",
     "LogLevel",
-    "LogPage",
     "build_scrubber",
     "link_log",
     "prune_logs",
@@ -50,26 +49,6 @@ class _Entry(msgspec.Struct):
     component: str
     message: str
     timestamp: str = ""
-
-
-class LogPage(NamedTuple):
-    """
-    Some lines of a log.
-
-    Attributes
-    ----------
-    items : list[LogLine]
-        As they were written, the oldest first.
-    cursor : str
-        Where to go on; nothing where there is no log yet.
-    is_cut : bool
-        Whether lines between what was asked for and the first of these are no longer kept, or were passed over.
-
-    """
-
-    items: list[LogLine]
-    cursor: str
-    is_cut: bool = False
 
 
 class ErrorCount:
